@@ -51,7 +51,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     None: it did when it is a duration, except for durations that an AWS service reports.
     """
     behind: str = ""
-    """Path to the list or the text that a red claim on this field shows: `lines` for a count of lines. Empty: none."""
+    """Path to the list, table or text that a red claim on this field shows: `lines` for a count. Empty: none."""
 
 
 class OneOfSeveral(msgspec.Struct, frozen=True, kw_only=True):

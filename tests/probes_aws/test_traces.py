@@ -13,8 +13,10 @@ from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
+from prodwatch.probes.registry import spec
 from prodwatch.probes.traces.trace_statistics import percentile
-from prodwatch.runner.step.expectations import compile_assertions, mentions
+from prodwatch.runner.step.expectations import Expectation, compile_assertions, mentions
+from prodwatch.runner.step.facts import with_facts
 
 
 def put(bench: Any, number: int = 0, *, age_s: float = 20, visible_s: float | None = None, **more: Any) -> str:
@@ -40,6 +42,16 @@ def put(bench: Any, number: int = 0, *, age_s: float = 20, visible_s: float | No
     return trace_id
 
 
+def facts(claim: str, document: Any, type_: str) -> tuple[str, ...]:
+    """Return the facts of a claim that does not hold."""
+    judged = evaluate(parse(claim), document)
+    assert judged.ok is False
+    expectation = Expectation(parse(claim), "expect")
+    at = SystemClock().now()
+    (result,) = with_facts([(expectation, judged)], document, spec(type_), values={}, now=at, mask=str)
+    return result.facts
+
+
 @pytest.mark.parametrize("form", ["xray", "w3c", "header"])
 async def test_one_trace_by_its_id(bench: Any, form: str) -> None:
     id_ = put(bench)
@@ -59,6 +71,8 @@ async def test_one_trace_by_its_id(bench: Any, form: str) -> None:
     assert document["slowest"]["name"] == "DynamoDB"
     assert round(document["slowest"]["own"].ms) == 150
     assert document["slowest"]["trace_id"] == id_
+    (fact,) = facts("slowest.own < 100ms", document, "traces")
+    assert fact.startswith(f"name DynamoDB, trace_id {id_}")
     assert document["traces"][0]["path"] == document["path"]
     assert round(document["traces"][0]["response_time"].ms) == 500
     assert (document["fault_ratio"], document["error_ratio"]) == (0, 0)

@@ -232,6 +232,7 @@ SPECS = (
             Field(
                 name="latency",
                 kind="duration",
+                behind="phases",
                 doc="Time from sending the request to the last byte, including redirects.",
             ),
             Field(

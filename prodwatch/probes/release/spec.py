@@ -20,6 +20,7 @@ SPECS = (
             Field(
                 name="state",
                 kind="text",
+                behind="deployment",
                 doc="`stable`, `shifting`, `failed` or `rolled_back` (by CodeDeploy, CloudFormation, or a deployment "
                 "of the old version); absent when CodeDeploy could not be read.",
             ),

@@ -49,6 +49,7 @@ SPECS = (
             Field(
                 name="verified",
                 kind="boolean",
+                behind="error",
                 doc="Whether this machine trusts the chain, and the certificate is valid now and for this name.",
             ),
             Field(name="error", kind="text", doc="Reason why it is not verified; absent when it is."),

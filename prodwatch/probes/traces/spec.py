@@ -97,6 +97,7 @@ SPECS = (
             Field(
                 name="slowest",
                 kind="table",
+                behind="slowest",
                 doc="The subsegment with the longest time of its own, as in `subsegments`, with `own` and `trace_id`.",
             ),
             Field(

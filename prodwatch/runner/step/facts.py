@@ -71,6 +71,8 @@ def _facts(
     value = MISSING if behind is None else parse_path(behind).read(document, now=now)
     if isinstance(value, list | tuple):
         return _listed(list(enumerate(value)), mask, placed=False)
+    if isinstance(value, Mapping):
+        return (_cut(_element(value, mask)),) if value else ()
     return _beginning(value, mask) if isinstance(value, str) else ()
 
 

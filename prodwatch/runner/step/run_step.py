@@ -356,6 +356,8 @@ def _assertions(
     shown = warned if last.holds else last
 
     def judged(expectations: Sequence[Expectation], judgement: Judgement, **how: bool) -> tuple[AssertionResult, ...]:
+        if judgement.ok is True and not how:
+            return judgement.results
         return with_facts(
             # Assertions that were not judged have no results.
             zip(expectations, judgement.results, strict=False),
