@@ -88,7 +88,7 @@ REQUEST = (
 """Keys of plain checks and of steps."""
 
 STEP = (
-    Key(name="name", kind="text", doc="Name, unique in its flow. Default: the type."),
+    Key(name="name", kind="text", doc="Name, unique in its flow and without `${…}`. Default: the type."),
     Key(name="type", kind="text", required=True, doc="Check type of this step."),
     *REQUEST,
     Key(

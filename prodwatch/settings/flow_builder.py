@@ -141,6 +141,8 @@ def _steps(
     steps = []
     for number, (table, name) in enumerate(zip(tables, step_names(tables), strict=True)):
         here = step_cursor(cursor, role, number, table)
+        if "${" in name:
+            here.at("name").report("the name of a step has no ${…}, because other steps refer to it; write it in full")
         if name in seen:
             here.at("name").report(f'another {role} of this flow is also named "{name}"; names must be unique')
         seen[name] = None

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.case_project import CaseProject
 from tests.support.command_line import PATIENCE_S, Ended, finished
-from tests.support.raw_web import RawWeb
+from tests.support.raw_web import RawWeb, response
 from tests.support.terminal import Terminal, terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs signals and a terminal")]
@@ -270,9 +270,69 @@ def test_a_signal_that_is_ignored_at_the_start_stays_ignored(project: CaseProjec
     assert ended.code == 0, ended.said
 
 
+CRASH = """
+import sys
+import ROOM as room
+
+def crash(*_arguments, **_keywords):
+    raise RuntimeError("an injected bug")
+
+room.NAME = crash
+sys.argv = ["prodwatch", "check", "--json"]
+from prodwatch.cli import entry
+entry()
+"""
+BROKEN = {
+    "before the first check": "prodwatch.runner.runner:Runner._refused",
+    "request in flight": "prodwatch.probes.http.conversation:ask",
+    "between steps": "prodwatch.runner.step.run_step:read_captures",
+    "cleanup": "prodwatch.runner.check.cleanup:run_step",
+    "after the last check": "prodwatch.runner.runner:assemble",
+    "writing results": "prodwatch.report.json:encode",
+}
+"""Phase → a function of it, which raises in place of what it does."""
+CAPTURES = FLOW.replace("PAUSE", "").replace(
+    'url = "${vars.url}/look"\n', 'url = "${vars.url}/look"\ncapture = { a = "status" }\n'
+)
+
+
+@pytest.mark.parametrize("row", [each for each in named("`prodwatch check`") if each.values[0].cause == "crash"])
+def test_a_crash(row: Row, project: CaseProject, web: RawWeb) -> None:
+    web.routes["/look"] = response(b"{}")
+    project.write("checks/c.toml", CAPTURES)
+    room, _, function = BROKEN[row.phase].partition(":")
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH.replace("ROOM", room).replace("NAME", function)],
+        cwd=project.project,
+        env=project.environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == row.exit, done.stderr
+    assert bool(journals(project)) == (row.journal == "kept")
+    assert "Traceback" not in done.stdout + done.stderr
+    if row.exit == 70:
+        assert "a bug in prodwatch" in done.stderr
+        return
+    document = json.loads(done.stdout)
+    assert document["verdict"]["status"] == "error"
+    if row.journal == "kept":
+        assert "prodwatch cleanup" in json.dumps(document["notices"])
+    else:
+        assert web.seen[-1] == "DELETE /gone"
+
+
 @contextmanager
 def dashboard(project: CaseProject) -> Iterator[Terminal]:
     project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    with shown(project) as here:
+        yield here
+
+
+@contextmanager
+def shown(project: CaseProject) -> Iterator[Terminal]:
     environ = project.environ | {"TERM": "xterm-256color"}
     with terminal([sys.executable, "-m", "prodwatch"], cwd=project.project, environ=environ) as here:
         yield here
@@ -299,6 +359,29 @@ def test_the_end_of_the_dashboard(row: Row, project: CaseProject, web: RawWeb) -
     assert not journals(project)
 
 
+@pytest.mark.parametrize(
+    "row", [each for each in named("The dashboard") if each.values[0].phase == "before the first check"]
+)
+def test_the_end_of_the_dashboard_before_its_first_check(row: Row, project: CaseProject, web: RawWeb) -> None:
+    wait, _ = held(web, "/")
+    project.environ["AWS_ENDPOINT_URL"] = web.url
+    text = (project.project / "config" / "t.toml").read_text()
+    project.write("config/t.toml", text.replace("[vars]", 'account = "123456789012"\n[vars]'))
+    project.write("checks/c.toml", AWS)
+    with shown(project) as here:
+        wait()
+        if row.cause == "q":
+            here.wait_for("who", within_s=PATIENCE_S)
+            here.type("q")
+        else:
+            name = "SIGHUP" if row.cause == "closed terminal" else row.cause
+            os.kill(here.process.pid, signal.Signals[name])
+        code = here.wait(PATIENCE_S)
+    assert code == row.exit
+    assert "Traceback" not in here.text
+    assert not journals(project)
+
+
 @pytest.mark.parametrize("row", [each for each in named("The dashboard") if each.values[0].phase == "cleanup"])
 def test_an_interruption_while_the_dashboard_cleans_up(row: Row, project: CaseProject, web: RawWeb) -> None:
     wait, _ = held(web, "/look")
@@ -322,8 +405,9 @@ def test_an_interruption_while_the_dashboard_cleans_up(row: Row, project: CasePr
 
 
 def test_every_row_of_the_page_is_a_test() -> None:
-    others = {"closed pipe", "full disk", "journal cannot be written"}
+    others = {"closed pipe", "full disk", "journal cannot be written", "crash"}
     tried = {each.values[0] for each in SIGNALS}
     rest = [row for row in rows("`prodwatch check`") if row not in tried]
     assert {row.cause for row in rest if row.phase != "after the last check"} == others
-    assert {row.phase for row in rows("The dashboard")} == {"request in flight", "cleanup"}
+    assert {row.phase for row in rest if row.cause == "crash"} == BROKEN.keys()
+    assert {row.phase for row in rows("The dashboard")} == {"before the first check", "request in flight", "cleanup"}

@@ -90,9 +90,16 @@ def internal_error(error: Exception) -> Conclusion:
 
 
 async def _after_cleanup(execution: Execution, conclusion: Conclusion, stop: StopSignal) -> Conclusion:
-    """Clean up; leftovers make a pass degraded and are reported in any case."""
-    if await clean_up(execution, stop):
-        return conclusion
+    """Clean up; leftovers make a pass degraded and are reported in any case, also after a bug in the cleanup."""
+    try:
+        if await clean_up(execution, stop):
+            return conclusion
+    except Exception as error:  # noqa: BLE001 -- the journal still has what is to be removed, and the user must know
+        bug = f"a bug in prodwatch broke the cleanup ({type(error).__name__})"
+        message = f"{bug}: its data may be left behind; `prodwatch cleanup {execution.context.run_id}` tries again"
+        execution.context.notice("leftovers", f"{execution.compiled.definition.id}: {message}")
+        broken = Conclusion(Status.ERROR, Reason.INTERNAL, message)
+        return conclusion if conclusion.status is Status.FAIL else broken
     leftovers = [leftover for result in execution.cleanup_results for leftover in result.leftovers]
     retry = f"`prodwatch cleanup {execution.context.run_id}` tries again"
     message = f"cleanup did not finish, left behind: {'; '.join(leftovers)}; {retry}"
