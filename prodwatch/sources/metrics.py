@@ -54,7 +54,13 @@ VERSIONS_KNOWN_S = 5.0
 DECISIVE = frozenset({("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p95")})
 """Metrics and statistics read by the second poll of a minute too."""
 _COMPLETE = "Complete"
+MAX_REFUSED = 5
+"""Most series per account and region that may be invalid by themselves."""
+SEARCH_EVERY_S = 600.0
+"""Pause between searches for invalid series after one that found too many."""
 _LEFT_OUT = "the response leaves it out"
+_INVALID = frozenset(("ValidationError", "ValidationException", "InvalidParameterValue", "InvalidParameterCombination"))
+"""Error codes of a request with a series that CloudWatch does not accept."""
 _NAMED_UNREAD = 5
 """Unread series of one account and region that are named; the rest is counted."""
 
@@ -86,6 +92,10 @@ class _PlaceData:
     series: dict[MetricKey, RawSeries] = field(default_factory=dict)
     whole_s: float | None = None
     """Epoch second of the last poll of all series."""
+    refused: set[MetricKey] = field(default_factory=set)
+    """Series that CloudWatch does not accept, requested alone so that they hide no others."""
+    search_again_s: float = 0.0
+    """Epoch second before which no invalid series are searched for, because too many were found."""
 
 
 class MetricSource(PollingSource):
@@ -260,7 +270,7 @@ class MetricSource(PollingSource):
             by_start.setdefault(start_s - start_s % MINUTE_S, []).append(query)
         for start_s, group in sorted(by_start.items()):
             for start in range(0, len(group), SERIES_PER_CALL):
-                await self._fetch(place, data, group[start : start + SERIES_PER_CALL], start_s, now)
+                await self._fetch_valid(place, data, group[start : start + SERIES_PER_CALL], start_s, now)
         if not catching_up:
             data.whole_s = now_s
 
@@ -273,6 +283,31 @@ class MetricSource(PollingSource):
             raw.from_s = max(raw.from_s, oldest_s)
             if raw.points and min(raw.points) < oldest_s:
                 raw.points = {second: value for second, value in raw.points.items() if second >= oldest_s}
+
+    async def _fetch_valid(
+        self, place: Place, data: _PlaceData, chunk: Sequence[_SeriesQuery], start_s: float, now: datetime
+    ) -> None:
+        """Read series; CloudWatch refuses a whole request for one invalid series, which is then found and left out."""
+        parts = [[query for query in chunk if query.key not in data.refused]]
+        parts += [[query] for query in chunk if query.key in data.refused]
+        for part in filter(None, parts):
+            try:
+                await self._fetch(place, data, part, start_s, now)
+            except AwsError as error:
+                if error.code not in _INVALID or now.timestamp() < data.search_again_s:
+                    raise
+                if len(part) == 1:
+                    data.refused.add(part[0].key)
+                    if len(data.refused) > MAX_REFUSED:
+                        # It is not about single series, and finding each costs requests.
+                        data.refused.clear()
+                        data.search_again_s = now.timestamp() + SEARCH_EVERY_S
+                        raise
+                    data.series[part[0].key].failure = error.message
+                    continue
+                middle = len(part) // 2
+                for half in (part[:middle], part[middle:]):
+                    await self._fetch_valid(place, data, half, start_s, now)
 
     async def _fetch(
         self, place: Place, data: _PlaceData, chunk: Sequence[_SeriesQuery], start_s: float, now: datetime

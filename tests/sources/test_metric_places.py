@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws.interface import AwsError
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.metric_output import PointLines
 from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.identity import HOME, Place
 from prodwatch.model.signal import Batch, EvaluatedSignals, LogRecord, MetricSeries
-from prodwatch.model.status import Status
+from prodwatch.model.status import Reason, Status
 from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.store import Store
@@ -146,3 +147,43 @@ def test_K19_one_version_number_of_two_functions_is_two_versions() -> None:
         ("mail", "42"): 5.0,
         ("", None): 9.0,
     }
+
+
+@pytest.mark.parametrize("others", [0, 1, 6])
+async def test_K17_a_metric_that_cloudwatch_does_not_accept_hides_no_other(others: int) -> None:
+    aws = CloudWatch()
+
+    def data(place: Place, params: Mapping[str, Any]) -> dict[str, Any]:
+        if any(each["MetricStat"]["Stat"] == "p1000" for each in params["MetricDataQueries"]):
+            raise AwsError(
+                "the value p1000 is not supported",
+                code="ValidationError",
+                reason=Reason.API_ERROR,
+                service="cloudwatch",
+                operation="GetMetricData",
+            )
+        return aws.data(place, params)
+
+    aws.placed["cloudwatch:GetMetricData"] = data
+    targets = [
+        MetricTarget(name=f"m{number}", namespace="Shop", metric="M", stat=f"p{number + 50}")
+        for number in range(others)
+    ]
+    targets.insert(
+        others // 2, MetricTarget(name="odd", namespace="Shop", metric="M", stat="p1000", expect=("value < 1",))
+    )
+    reader = MetricSource(
+        aws, (), targets, clock=FakeClock(), since=START - timedelta(hours=1), versions_of=lambda _: FunctionVersions()
+    )
+    for _ in range(2):
+        records = await reader.poll()
+        labels = {each.key.label for each in records if isinstance(each, MetricSeries)}
+        assert labels == {f"m{number}" for number in range(others)}
+        (evaluated,) = [each for each in records if isinstance(each, EvaluatedSignals)]
+        assert [each.status for each in evaluated.results] == [Status.INCONCLUSIVE]
+        (sentence,) = reader.unread()
+        assert "odd" in sentence
+        assert "p1000 is not supported" in sentence
+    aws.calls.clear()
+    await reader.poll()
+    assert aws.count("cloudwatch:GetMetricData") <= 2
