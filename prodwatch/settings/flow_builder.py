@@ -39,7 +39,7 @@ def read_flow(
     for_steps = {**right, **_step_timeout(cursor, table, context)}
     steps = _steps(cursor, table, "step", for_steps, context)
     # The last one is run first: what the steps caused is removed before what they wrote.
-    cleanup = (*_undos(cursor, table, for_steps, context), *_steps(cursor, table, "cleanup", for_steps, context))
+    cleanup = (*_undos(cursor, table, steps, for_steps, context), *_steps(cursor, table, "cleanup", for_steps, context))
     if "step" not in table:
         cursor.report("a flow needs at least one step; write it as [[check.step]]")
     mutates = right.get("mutates", False) or any(step.mutates for step in (*steps, *cleanup))
@@ -186,15 +186,22 @@ def undo_cursor(cursor: TomlCursor, number: int, table: Any) -> TomlCursor:
 
 
 def _undos(
-    cursor: TomlCursor, flow: Mapping[str, Any], of_check: Mapping[str, Any], context: CheckContext
+    cursor: TomlCursor,
+    flow: Mapping[str, Any],
+    steps: Sequence[StepDefinition],
+    of_check: Mapping[str, Any],
+    context: CheckContext,
 ) -> Iterator[StepDefinition]:
+    reads = {step.name for step in steps if not step.mutates}
     tables = flow.get("step")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         return
     for number, (table, name) in enumerate(zip(tables, step_names(tables), strict=True)):
-        if not isinstance(table.get("undo"), dict):
+        if not isinstance(table.get("undo"), dict) or table.get("type") == "wait":
             continue
         here = undo_cursor(cursor, number, table)
+        if name in reads:
+            here.report("there is nothing to undo, because this step changes nothing; it would never run")
         for key in ("name", "repeat", "precondition", "undo"):
             if key in table["undo"]:
                 here.at(key).report(f'"{key}" is not allowed in an undo')
@@ -242,7 +249,7 @@ def _step(
         cursor.at("type").report(f'type "{spec.type}" cannot be a {role} of a flow, only a check')
         return None
     if spec.type == "wait":
-        for key in (*RESPONSE_KEYS, "repeat"):
+        for key in (*RESPONSE_KEYS, "repeat", "undo"):
             if key in table:
                 cursor.at(key).report(f'"{key}" is not allowed here: type "wait" has no response')
     params = fill_quiet_for(cursor, read_params(cursor, table, spec, role), spec, context.statics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +103,19 @@ async def test_a_cancelled_round_cleans_up_before_it_gives_way(shop: Any) -> Non
         await task
     assert len(removing.requests) == 1
     await runner.close()
+
+
+async def test_D_a_mutating_check_that_its_precondition_skipped_is_due_again(shop: Any) -> None:
+    shop.script("scripted", {"depth": 3}, {"depth": 0}, {"ok": True})
+    first = msgspec.structs.replace(step("empty", expect=["depth == 0"]), precondition=True)
+    check = flow("f", first, step("send", mutates=True, expect=["ok == true"]), mutates=True)
+    plan = RoundPlan([check], every_s=30)
+    runner = shop.runner([check])
+    statuses = []
+    for _ in range(3):
+        due = plan.due(shop.clock.monotonic_s())
+        results = await runner.run_round(due, RunOptions(mode="dashboard"), plan=plan)
+        statuses += [str(each.status) for each in results]
+        await shop.clock.sleep(30)
+    await runner.close()
+    assert statuses == ["skipped", "pass"]

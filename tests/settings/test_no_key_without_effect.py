@@ -148,6 +148,7 @@ WITH: dict[str, dict[str, Any]] = {
     "aws.operation": {"expect": "error absent", "mutates": False},
     "traces.id": {"filter": None, "since": None, "min": None},
     "logs.quiet_for": {"expect": None},
+    "http.undo": {"method": "POST", "mutates": True},
     "lambda.payload_file": {"payload": None},
     "lambda.copies": {"expect": "all results[].status_code == 200"},
 }

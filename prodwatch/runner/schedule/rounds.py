@@ -157,8 +157,10 @@ class RoundPlan:
         if entry is None or not measures_the_same(entry.definition, definition):
             return
         entry.latest, entry.finished_s = result, now_s
-        if result.started_at is None and result.reason_code not in _NEVER_RUN_HERE:
-            # Nothing was sent, so its one run of the session is still to come.
+        # A precondition was read, and that changes nothing.
+        not_begun = result.status is Status.SKIPPED and result.reason_code is Reason.PREREQUISITE
+        if (result.started_at is None or not_begun) and result.reason_code not in _NEVER_RUN_HERE:
+            # Nothing was changed, so its one run of the session is still to come.
             entry.due_s = min(entry.due_s, now_s + self._every_s)
 
     @staticmethod
