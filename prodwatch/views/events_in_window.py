@@ -309,6 +309,12 @@ def _unseen(store: Store) -> tuple[str, ...]:
         statuses = [status for name, status in store.sources.items() if name == source or name.startswith(f"{source}:")]
         broken = [status for status in statuses if status.phase in UNREADABLE]
         parts = dict.fromkeys(sentence for status in statuses for sentence in status.unread)
+        # What does not exist may be misspelt.
+        parts |= dict.fromkeys(
+            f"{status.source}: {status.message or status.phase}"
+            for status in statuses
+            if status.phase is SourcePhase.WAITING
+        )
         if not statuses:
             unseen.append(f"{part} are not watched")
         elif broken:

@@ -78,7 +78,7 @@ def seen(state: ReleaseState | None) -> tuple[Any, ...]:
 async def test_K24_a_run_and_the_dashboard_name_the_same_release(story: str) -> None:
     deployments, alias, expected = STORIES[story]
     target = environment(
-        functions=(FunctionTarget(name="pay", alias="live"),), release=ReleaseTarget(codedeploy="shop")
+        functions=(FunctionTarget(name="pay", alias="live"),), release=ReleaseTarget(codedeploy=("shop",))
     )
     clock = FakeClock()
     source = ReleaseSource(

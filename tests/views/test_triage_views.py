@@ -241,6 +241,14 @@ def test_without_their_history_nobody_says_that_no_alarm_fired() -> None:
     )
 
 
+def test_A8_a_log_group_that_is_not_there_is_named_as_unseen() -> None:
+    store = store_of(release=SourcePhase.LIVE, alarms=SourcePhase.LIVE, metrics=SourcePhase.LIVE)
+    status = SourceStatus(source="logs:/shop/mispelt", phase=SourcePhase.WAITING, message="does not exist yet")
+    store.apply(Batch(source=status.source, status=status))
+    for window in (HOUR, PAST):
+        assert changes(store, window, START).unseen == ("log lines in part (logs:/shop/mispelt: does not exist yet)",)
+
+
 def cut(series: MetricSeries, last: int, every: int = 1) -> MetricSeries:
     return replace(series, points=series.points[:last:every])
 
