@@ -187,3 +187,19 @@ async def test_K17_a_metric_that_cloudwatch_does_not_accept_hides_no_other(other
     aws.calls.clear()
     await reader.poll()
     assert aws.count("cloudwatch:GetMetricData") <= 2
+
+
+async def test_K17_a_refusal_of_everything_is_searched_for_once() -> None:
+    aws = CloudWatch()
+    aws.fail_in(HOME, "cloudwatch:GetMetricData", Reason.API_ERROR, "ValidationError")
+    targets = [MetricTarget(name=f"m{number}", namespace="Shop", metric="M", stat=f"p{number}") for number in range(90)]
+    reader = MetricSource(
+        aws, (), targets, clock=FakeClock(), since=START - timedelta(hours=1), versions_of=lambda _: FunctionVersions()
+    )
+    with pytest.raises(AwsError):
+        await reader.poll()
+    assert len(aws.asked) < 30
+    aws.asked.clear()
+    with pytest.raises(AwsError):
+        await reader.poll()
+    assert len(aws.asked) == 1
