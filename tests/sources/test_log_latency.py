@@ -98,8 +98,9 @@ async def test_A18_lines_without_an_id_are_shown_once_each_over_overlapping_scan
     assert screen.lines == written
 
 
-async def test_B15_two_thousand_lines_a_second() -> None:
-    await measure(FakeClock(), 2000, 40)
+@pytest.mark.parametrize("share", [1.0, 2 / 3], ids=["full pages", "partial pages"])
+async def test_B15_two_thousand_lines_a_second(share: float) -> None:
+    await measure(FakeClock(), 2000, 25, share=share)
 
 
 async def test_B15_late_lines_are_shown_within_ten_seconds_where_the_window_is_small() -> None:

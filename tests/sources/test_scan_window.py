@@ -74,7 +74,7 @@ def test_B15_the_middle_window_is_read_as_often_as_the_calls_allow(pages: int, g
         scan = plan.begin(T0_S + after_s)
         scan.pages = pages
         if scan.tier == PROMISED:
-            began.append(after_s)
+            began.append(scan.began_s - T0_S)
         plan.complete()
     assert {later - earlier for earlier, later in pairwise(began)} == {interval_s}
 

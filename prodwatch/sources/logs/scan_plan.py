@@ -34,6 +34,10 @@ for one a second.
 """
 MIDDLE_MIN_S = 10.0
 """Shortest interval of the middle tier."""
+EARLY_S = 0.05
+"""A fast scan is due this much earlier, because two clocks are never read at once."""
+CALLS_PER_S = 5
+"""AWS's quota per account and region."""
 PAGE_COSTS_S = 2.5
 """Interval of the middle tier per page that its last scan took: four pages, two of them empty, fit into ten seconds."""
 PAGE_OF_MANY_COSTS_S = 0.4
@@ -99,6 +103,10 @@ class ScanPlan:
     """The scan whose page was requested last; None once it is complete."""
     _middle_pages: int = 0
     """Pages of the last complete scan of the middle tier, 0 before the first."""
+    _fast_pages: int = 1
+    """Pages of the last complete fast scan."""
+    _wide_pages: int = 0
+    """Pages of wide scans since the last complete fast scan."""
     _wide_is_next: bool = False
     _fast: Scan | None = None
     _wide: Scan | None = None
@@ -111,6 +119,16 @@ class ScanPlan:
     def idle(self) -> bool:
         """Whether nothing is to be read until the next scan is due."""
         return self._fast is None and self._wide is None and not self._sweep_due()
+
+    @property
+    def paused(self) -> bool:
+        """Whether a wide scan has read its share of pages and continues after the next fast scan.
+
+        Without the pause its calls would be missing when the next fast scan is due, and delay new lines.
+        """
+        if self._fast is not None or self._wide is None or not self.caught_up:
+            return False
+        return self._wide_pages >= max(1, CALLS_PER_S - self._fast_pages)
 
     @property
     def scans(self) -> list[Scan]:
@@ -154,11 +172,15 @@ class ScanPlan:
     def begin(self, now_s: float) -> Scan:
         """Return the scan to read a page of: a new one that is due, else fast and wide ones in turn."""
         if self._wide is None and (tier := self._wide_due(now_s)) is not None:
-            # Its first page may be its last, which then also covers the fast tier.
-            self.current = self._wide = Scan(tier, now_s, self._start_ms(tier))
+            self._wide = Scan(tier, now_s, self._start_ms(tier))
             self._wide_is_next = False
-            return self.current
-        if self._fast is None and self.caught_up and (self._wide is None or self._fast_due(now_s)):
+            # Counted from the next page on, so that the fast scan that is due now follows at once.
+            self._wide_pages = 0
+            if self._middle_pages <= 1 or not self.caught_up:
+                # Its first page may be its last, which then also covers the fast tier.
+                self.current = self._wide
+                return self.current
+        if self._fast is None and self.caught_up and (self._wide is None or self.paused or self._fast_due(now_s)):
             self._fast = Scan(0, now_s, self._start_ms(0))
         # A fast scan is read to its end, however many of its pages are empty. A page of the wide scan follows, even if
         # the next fast scan is due at once: a wide scan must finish.
@@ -166,6 +188,7 @@ class ScanPlan:
         self.current = first or second
         assert self.current is not None
         self._wide_is_next = False
+        self._wide_pages += self.current is self._wide
         return self.current
 
     def complete(self) -> None:
@@ -177,6 +200,7 @@ class ScanPlan:
         if scan is self._fast:
             self._fast = None
             self._wide_is_next = True
+            self._fast_pages, self._wide_pages = scan.pages, 0
         else:
             self._wide = None
         if scan.tier == PROMISED:
@@ -219,7 +243,7 @@ class ScanPlan:
 
     def _fast_due(self, now_s: float) -> bool:
         began = self._began_s[0]
-        return began is None or now_s - began >= self.tiers[0].every_s
+        return began is None or now_s - began >= self.tiers[0].every_s - EARLY_S
 
     def _start_ms(self, tier: int) -> int:
         began = self._began_s[tier]

@@ -271,12 +271,12 @@ class LogSource:
             self._schedule.reschedule(
                 key,
                 self._clock.monotonic_s(),
-                busy=result.busy,
-                scan_done=result.scan_done,
+                busy=result.busy or result.paused,
+                scan_done=result.scan_done or result.paused,
                 began_s=group.began_s,
                 busy_every_s=LIVE_EVERY_S if self._is_covered_live(group) else BUSY_EVERY_S,
             )
-            if result.scan_done:
+            if result.scan_done or result.paused:
                 group.began_s = None
             self._changed.set()
             await self._emit(key, group, result)

@@ -24,6 +24,8 @@ class NewEvents:
     """Timestamp (ms) before which events are late: earlier scans should have shown them and could not."""
     scan_done: bool
     """Whether nothing more is to be read before the next scan is due."""
+    paused: bool = False
+    """Whether a wide scan continues only after the next fast scan."""
     busy: bool = True
     """Whether the group had a new event since it was idle, on this page or an earlier one."""
 
@@ -69,7 +71,7 @@ class GroupTailer:
         if self.seen.enforce_cap():
             self._forget_below_floor()
         self._is_busy = self._is_busy or bool(new)
-        result = NewEvents(new, late_before_ms, self.plan.idle, self._is_busy)
+        result = NewEvents(new, late_before_ms, self.plan.idle, self.plan.paused, self._is_busy)
         self._is_busy = self._is_busy and not result.scan_done
         return result
 
