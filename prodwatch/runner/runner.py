@@ -229,7 +229,9 @@ class Runner:
         verdict = found.verdict
         if verdict.exit_code == ExitCode.OK:
             verdict = replace(verdict, reason=f"every cleanup of run {run_id} is done")
-        return replace(found, checks=tuple(results), summary=summarize(results), verdict=verdict)
+        # Its notices have the advice already.
+        advice = RenewalAdvice(lambda _code, _message: None)
+        return replace(found, checks=tuple(map(advice.check, results)), summary=summarize(results), verdict=verdict)
 
     def _assembled(
         self,
