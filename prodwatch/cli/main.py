@@ -24,6 +24,7 @@ from prodwatch.model.exit_code import ExitCode
 
 COMMANDS = {
     "check": "Run the selected checks once and report the verdict.",
+    "gate": "Watch a release until its bake ends and report the verdict.",
     "list": "List the checks that would run.",
     "validate": "Check every file without network access.",
     "explain": "Show one check with all defaults filled in.",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from prodwatch.model.check import SourcePosition
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.status import Reason, Status
 
 SCHEMA = "prodwatch.result/1"
@@ -227,6 +228,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
 
 
+class RoundCount(msgspec.Struct, frozen=True, kw_only=True):
+    """Rounds of one check within a bake."""
+
+    check: str
+    planned: int
+    """Rounds that fit into the bake so far."""
+    finished: int
+    measured: int
+    """Finished rounds that passed, were degraded or failed: errors and skipped ones measured nothing."""
+    failed: int
+
+
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """A message for the reader that is not a check's result."""
 
@@ -256,5 +269,11 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     summary: Summary
     checks: tuple[CheckResult, ...] = ()
     signals: tuple[SignalResult, ...] = ()
+    comparisons: tuple[ComparisonResult, ...] = ()
+    """Comparisons of the new version with the old one; empty in a `check`."""
+    signatures: tuple[SignatureResult, ...] = ()
+    """Error signatures of the new version; empty in a `check`."""
+    rounds: tuple[RoundCount, ...] = ()
+    """Rounds of a gate; empty in a `check`."""
     notices: tuple[Notice, ...] = ()
     usage: Usage = Usage()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prodwatch.runner.dry_run import PlannedCall
     from prodwatch.runner.early_end import TERMINATED
     from prodwatch.runner.merge_shards import merge_results
-    from prodwatch.runner.options import ReleaseOverride, RunOptions
+    from prodwatch.runner.options import ReleaseOverride, RunOptions, fresh_run_id
     from prodwatch.runner.runner import Runner
     from prodwatch.runner.schedule.rounds import RoundPlan
     from prodwatch.runner.schedule.selection import Selection, parse_shard, select
@@ -41,6 +41,7 @@ _HOMES = {
     "Selection": "schedule.selection",
     "TERMINATED": "early_end",
     "find_journal": "step.journal",
+    "fresh_run_id": "options",
     "forget_journal": "step.journal",
     "unreadable_journals": "step.journal",
     "unfinished_journals": "step.journal",
@@ -60,6 +61,7 @@ __all__ = [
     "UnfinishedJournal",
     "find_journal",
     "forget_journal",
+    "fresh_run_id",
     "merge_results",
     "parse_shard",
     "select",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from random import Random
 from typing import Literal
 
 import msgspec
@@ -9,6 +11,7 @@ import msgspec
 from prodwatch.judge.signals import gating_signals, gating_unfilled, has_gating_signals
 from prodwatch.model.environment import Environment
 
+_ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 Mode = Literal["check", "gate", "dashboard", "serve", "merge"]
 
 
@@ -64,3 +67,9 @@ def left_out(environment: Environment) -> str | None:
     ]
     named = " and ".join(f"{count} {table}" for count, table in counts if count)
     return f"--no-signals left out {named}: the verdict rests on the checks alone" if named else None
+
+
+def fresh_run_id(now: datetime, random: Random) -> str:
+    """Return an id that sorts by time: `20261120-110302-k3f9x2`."""
+    tail = "".join(random.choices(_ID_CHARACTERS, k=6))
+    return f"{now:%Y%m%d-%H%M%S}-{tail}"

@@ -33,7 +33,7 @@ from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.early_end import EarlyEnd
 from prodwatch.runner.expired_credentials import RenewalAdvice
-from prodwatch.runner.options import RunOptions, reads_signals
+from prodwatch.runner.options import RunOptions, fresh_run_id, reads_signals
 from prodwatch.runner.run_result_document import RunRecord, assemble, summarize
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.schedule.rounds import RoundPlan
@@ -50,7 +50,6 @@ from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
 from prodwatch.settings.template import TemplateSyntaxError
 from prodwatch.text.redact import Redactor
 
-_ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _INPUTS_LIVE_S = 300.0
 """Age at which a session of rounds reads stack outputs and secrets again."""
 _RELEASE_WAIT_S = 3.0
@@ -377,7 +376,7 @@ class Runner:
 
     def _journal(self, options: RunOptions) -> RunJournal:
         header = RunEntry(
-            run_id=options.run_id or self._fresh_run_id(),
+            run_id=options.run_id or fresh_run_id(self._clock.now(), self._random),
             environment=self._environment.name,
             root=self._root,
             started_at=self._clock.now(),
@@ -416,11 +415,6 @@ class Runner:
             override=options.release,
             clock=self._clock,
         )
-
-    def _fresh_run_id(self) -> str:
-        """Return an id that sorts by time: `20261120-110302-k3f9x2`."""
-        tail = "".join(self._random.choices(_ID_CHARACTERS, k=6))
-        return f"{self._clock.now():%Y%m%d-%H%M%S}-{tail}"
 
 
 def _run_problem(refused: Conclusion) -> Blocking:

@@ -67,8 +67,13 @@ class LiveSession:
         allow_writes: bool = False,
         reload: Reload | None = None,
         window: Window | None = None,
+        lines_before: timedelta = LOGS_BEFORE,
     ) -> None:
-        """`clock` shows the present, even when `window` is in the past."""
+        """`clock` shows the present, even when `window` is in the past.
+
+        `lines_before` is the history of log lines that is read at the start, without a window.
+        """
+        self._lines_before = lines_before
         self._project = project
         self._store = store
         self._clock = clock
@@ -154,7 +159,7 @@ class LiveSession:
             engine.aws,
             clock=self._clock,
             redactor=engine.redactor,
-            logs_since=window.lines_from(now) if window else now - LOGS_BEFORE,
+            logs_since=window.lines_from(now) if window else now - self._lines_before,
             since=window.compared_from(now) if window else now - SIGNALS_BEFORE,
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prodwatch.cli import stderr
+from prodwatch.cli.duration_parameter import DurationParameter
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.cli.selection_options import matcher, selection, selection_options
@@ -21,26 +22,6 @@ if TYPE_CHECKING:
     from prodwatch.model.result import RunResult
     from prodwatch.runner import RunOptions, Selection
     from prodwatch.settings import Project
-
-
-class DurationParameter(click.ParamType[float]):
-    """A duration such as 90s or 5m, as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds. Raises a usage error for any other value."""
-        from prodwatch.text.units import parse_duration
-
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = parse_duration(str(value)).s
-        except ValueError as caught:
-            self.fail(str(caught), param, ctx)
-        if seconds <= 0:
-            self.fail(f'"{value}" is not greater than zero', param, ctx)
-        return seconds
 
 
 @click.command()
