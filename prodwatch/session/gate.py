@@ -63,7 +63,7 @@ class GatePhase(StrEnum):
 
 
 class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be watched, and how long."""
+    """Length and subject of a gate."""
 
     bake_s: float
     """Length of the bake, counted from the shift of traffic."""
