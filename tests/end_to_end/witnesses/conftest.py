@@ -146,7 +146,7 @@ class Proxy:
         urllib.request.urlopen(request, timeout=30).close()
 
     def fired(self) -> int:
-        """Return how many faults were injected since the rules were last cleared."""
+        """Return how many faults were injected since the proxy was started."""
         with urllib.request.urlopen(f"{self.url}/_microburst/fired", timeout=30) as response:
             return len(json.load(response))
 

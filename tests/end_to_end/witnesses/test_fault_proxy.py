@@ -66,3 +66,56 @@ def test_a_fault_is_never_a_pass_and_never_the_targets(commands: CommandLine, pr
     if name in OF_THE_FUNCTION:
         found = {check: each for check, each in found.items() if check not in {"invoke", "raises"}}
     assert {check: each for check, each in found.items() if each[0] not in NEVER_MEASURED} == {}
+
+
+LOGS = ("logs", "--env", "t", "--since", "30m", "--until-idle", "2s", "--json")
+METRICS = ("metrics", "--env", "t", "--since", "30m", "--no-follow", "--json")
+LINES = [f"line {n}{' ERROR' if n == 3 else ''}" for n in range(20)]
+SHORT = {
+    "throttled": {"error": THROTTLED},
+    "failing": {"error": BROKEN},
+    "reset": {"reset": True},
+    "cut": {"response": {"truncate_frac": 0.5}},
+}
+"""Faults that end by themselves after some calls."""
+
+
+def lines_of(out: str) -> list[str]:
+    messages = [json.loads(line)["message"] for line in out.splitlines()]
+    return [message for message in messages if message.startswith("line ")]
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_logs_shows_every_line_once_after_a_fault_has_ended(commands: CommandLine, proxy: Proxy, name: str) -> None:
+    proxy.rules({"service": "logs", "times": 3, **SHORT[name]})
+    before = proxy.fired()
+    write(commands, proxy.url)
+    ended = commands.run(*LOGS)
+    assert lines_of(ended.out) == LINES, ended.err
+    assert ended.code == 0
+    assert proxy.fired() - before == 3
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_metrics_shows_the_point_after_a_fault_has_ended(commands: CommandLine, proxy: Proxy, name: str) -> None:
+    proxy.rules({"service": "*", "operation": "GetMetricData", "times": 2, **SHORT[name]})
+    before = proxy.fired()
+    write(commands, proxy.url, signals=True)
+    ended = commands.run(*METRICS)
+    points = [json.loads(line) for line in ended.out.splitlines()]
+    assert [each["value"] for each in points if each["name"] == "latency"] == [120], ended.said
+    assert ended.code == 0
+    assert proxy.fired() - before == 2
+
+
+@pytest.mark.parametrize("command", [LOGS, METRICS], ids=["logs", "metrics"])
+def test_what_is_refused_is_never_an_empty_success(
+    commands: CommandLine, proxy: Proxy, command: tuple[str, ...]
+) -> None:
+    proxy.rules({"service": "*", "error": DENIED})
+    write(commands, proxy.url, signals=True)
+    ended = commands.run(*command)
+    assert ended.code == 3, ended.said
+    shown = [json.loads(line) for line in ended.out.splitlines()]
+    assert not [each for each in shown if "value" in each or "message" in each]
+    assert "AccessDenied" in ended.err or "denied" in ended.err or "not allowed" in ended.err
