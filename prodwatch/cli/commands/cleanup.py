@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @output_options
 @common_options
 def command(common: Common, *, run: str | None, forget: bool, outputs: Outputs) -> int:
-    """Finish the cleanups of RUN in its environment; without RUN, list the runs with unfinished cleanups."""
+    """Finish the cleanups of RUN in its environment; without RUN, list the runs with unfinished cleanups.
+
+    Before RUN write --json=FILE, with the equals sign.
+    """
     if run is None:
         if forget or outputs.chosen:
             raise click.UsageError("RUN is missing; `prodwatch cleanup` without options lists the runs")
