@@ -71,7 +71,7 @@ def test_a_fault_is_never_a_pass_and_never_the_targets(commands: CommandLine, pr
 LOGS = ("logs", "--env", "t", "--since", "30m", "--until-idle", "2s", "--json")
 METRICS = ("metrics", "--env", "t", "--since", "30m", "--no-follow", "--json")
 LINES = [f"line {n}{' ERROR' if n == 3 else ''}" for n in range(20)]
-SHORT = {
+SHORT: dict[str, dict[str, Any]] = {
     "throttled": {"error": THROTTLED},
     "failing": {"error": BROKEN},
     "reset": {"reset": True},
