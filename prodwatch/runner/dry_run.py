@@ -109,7 +109,7 @@ class _Planner:
                 mutates=step.mutates,
                 when=step_when,
                 skipped=None if refusal is None else refusal.message,
-                repeats=_repeats(step),
+                repeats=_repeats(step, self._output.value(static_values.fill(step.definition.for_each))),
             )
             for step, step_when in planned
         )
@@ -134,13 +134,14 @@ class _Planner:
                 self.calls.append(PlannedCall(check="signals", type=kind, params=self._output.value(params)))
 
 
-def _repeats(step: CompiledStep) -> str | None:
+def _repeats(step: CompiledStep, elements: Any) -> str | None:
+    """Return when the step is sent again; `elements` is its `for_each`, as far as known before the run."""
     poll, hold_s = step.definition.poll, step.definition.hold_s
     parts = []
     if poll is not None:
         parts.append(f"until it holds, for at most {poll.within_s:g} s")
     if hold_s is not None:
         parts.append(f"for {hold_s:g} s")
-    if step.definition.for_each is not None:
-        parts.append(f"for each of {step.definition.for_each}")
+    if elements is not None:
+        parts.append(f"for each of {elements}")
     return "; ".join(parts) or None
