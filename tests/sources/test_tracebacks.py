@@ -148,6 +148,12 @@ def test_lines_of_requests_that_interleave_in_one_stream_are_joined_by_request(t
     assert {each.level for each in records} == {Level.ERROR}
 
 
+def test_a_whole_panic_in_one_event_takes_no_other_line() -> None:
+    whole = RawEvent(0, RUST_SHORT.rpartition("\n")[0], stream="s")
+    lines = [whole, RawEvent(1, "next order", stream="s"), RawEvent(2, "  indented", stream="s")]
+    assert texts(join_tracebacks(lines)) == texts(lines)
+
+
 def test_another_line_of_the_same_request_ends_its_traceback() -> None:
     lines = [*prefixed(NET, ONE), *prefixed("next order\n   at noon", ONE, "info")]
     assert len(join_tracebacks(lines)) == 3

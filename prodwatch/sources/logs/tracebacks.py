@@ -130,7 +130,8 @@ def _first(text: str) -> _Part:
     if _go_head(text):
         return _Part.GO
     if _rust_head(text):
-        return _Part.RUST_HEAD
+        # An event of several lines has the message already.
+        return _Part.RUST if "\n" in text else _Part.RUST_HEAD
     return _Part.FRAMES if _frame(text) else _Part.OTHER
 
 
