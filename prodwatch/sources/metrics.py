@@ -200,8 +200,8 @@ class MetricSource(PollingSource):
 
     def _series(self, target: MetricTarget, key: MetricKey) -> MetricSeries | None:
         raw = self._data[(target.account, target.region)].series.get(key)
-        if raw is None or not raw.points:
-            return None
+        if raw is None or not (raw.points or math.isfinite(raw.to_s)):
+            return None  # never read: not even its lack of data is known
         period_s = retained_period_s(target.period_s, self._age)
         settled_before_s = raw.to_s - SETTLED_AFTER_S
         return MetricSeries(

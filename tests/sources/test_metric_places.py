@@ -33,12 +33,15 @@ class CloudWatch(PlacedAws):
 
     def __init__(self) -> None:
         super().__init__()
+        self.empty: Place | None = None
+        """A place whose series have no data."""
         self.placed["cloudwatch:GetMetricData"] = self.data
 
     def data(self, place: Place, params: Mapping[str, Any]) -> dict[str, Any]:
         end_s = int(START.timestamp()) // 60 * 60
-        stamps = [datetime.fromtimestamp(end_s - 60 * number, UTC) for number in range(60, 0, -1)]
-        values = [VALUES[place]] * 60
+        count = 0 if place == self.empty else 60
+        stamps = [datetime.fromtimestamp(end_s - 60 * number, UTC) for number in range(count, 0, -1)]
+        values = [VALUES[place]] * count
         return {
             "MetricDataResults": [
                 {"Id": each["Id"], "StatusCode": "Complete", "Timestamps": stamps, "Values": values}
@@ -113,8 +116,10 @@ async def test_K13_metrics_of_a_place_that_fails_are_unread_and_no_others(broken
 
 async def test_K13_points_say_where_they_are_from_and_a_namesake_without_data_is_reported() -> None:
     out = io.BytesIO()
-    records = await source(CloudWatch(), HOME, EAST, functions=False).poll()
-    lines = PointLines(LineWriter(out), expected=[metric(HOME), metric(EAST), metric(PAY)])
+    aws = CloudWatch()
+    aws.empty = PAY
+    records = await source(aws, HOME, EAST, PAY, functions=False).poll()
+    lines = PointLines(LineWriter(out))
     lines.take([each for each in records if isinstance(each, MetricSeries)])
     lines.finish()
     written = [json.loads(each) for each in out.getvalue().splitlines()]
@@ -123,6 +128,17 @@ async def test_K13_points_say_where_they_are_from_and_a_namesake_without_data_is
         ("us-east-1", 2.0),
     }
     assert [(each["name"], each["account"]) for each in written if "value" not in each] == [("orders in pay", "pay")]
+
+
+async def test_K1_a_series_that_was_not_read_is_not_reported_as_one_without_data() -> None:
+    out = io.BytesIO()
+    aws = CloudWatch()
+    aws.fail_in(PAY, "cloudwatch:GetMetricData")
+    records = await source(aws, HOME, PAY, functions=False).poll()
+    lines = PointLines(LineWriter(out))
+    lines.take([each for each in records if isinstance(each, MetricSeries)])
+    lines.finish()
+    assert {each.get("account") for each in map(json.loads, out.getvalue().splitlines())} == {None}
 
 
 def emf(place: Place, value: float, group: str = "/aws/lambda/pay", version: str | None = "42") -> LogRecord:

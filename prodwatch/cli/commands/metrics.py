@@ -82,11 +82,10 @@ def command(
 
         start, end = await window_of(since, until, engine)
         sources = await metric_sources(engine, target, start, warn=error)
-        expected = engine.environment.metrics if target is None else (target,)
-        stream: Stream = PointLines(sink, until=end, expected=expected)
+        stream: Stream = PointLines(sink, until=end)
         if not as_json:
             paint, zone = style(no_color=common.no_color), zone_of({"utc": utc})
-            stream = MetricTable(sink, paint, until=end, expected=expected, zone=zone)
+            stream = MetricTable(sink, paint, until=end, zone=zone)
         needed = [each for each in sources if each.name != "release"]
         names = [each.name for each in needed]
         completion = StreamCompletion(names, clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)

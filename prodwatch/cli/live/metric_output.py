@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 import msgspec
 
 from prodwatch.cli.live.colour import BOLD, DIM, Style
 from prodwatch.cli.live.line_writer import LineWriter
-from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
-from prodwatch.sources.metrics import configured_keys
 from prodwatch.text.parse_user_times import stamp
 from prodwatch.text.units import format_bytes, format_ms, format_value
 from prodwatch.views.sparkline import heights, squeeze
@@ -44,34 +42,12 @@ class MetricLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dimensions: dict[str, str] = {}
 
 
-def empty_series(targets: Sequence[MetricTarget]) -> Sequence[MetricSeries]:
-    """Return each target as a series without points."""
-    return tuple(
-        MetricSeries(
-            key=key,
-            unit=each.unit,
-            period_s=each.period_s,
-            points=(),
-        )
-        for each, key in zip(targets, configured_keys(targets), strict=True)
-    )
-
-
-def absent(expected: Sequence[MetricSeries], known: Iterable[MetricKey]) -> Sequence[MetricSeries]:
-    """Return the expected series without a known key."""
-    present = set(known)
-    return [series for series in expected if series.key not in present]
-
-
 class PointLines:
     """NDJSON: every point once, and again when its value has changed or settled."""
 
     problem: str | None = None
 
-    def __init__(
-        self, sink: LineWriter, *, until: datetime | None = None, expected: Sequence[MetricTarget] = ()
-    ) -> None:
-        self._expected = empty_series(expected)
+    def __init__(self, sink: LineWriter, *, until: datetime | None = None) -> None:
         self._sink = sink
         self._until_s = None if until is None else until.timestamp()
         self._known: dict[MetricKey, dict[int, MetricPoint]] = {}
@@ -89,14 +65,10 @@ class PointLines:
         return len(lines)
 
     def tick(self, *, caught_up: bool) -> None:
-        """Write the expected series without data, once all sources have been read."""
-        if caught_up and self._expected:
-            self.take(absent(self._expected, self._known))
-            self._expected = ()
+        """Do nothing: every point is written as it is read."""
 
     def finish(self) -> None:
-        """Write the expected series without data."""
-        self.tick(caught_up=True)
+        """Do nothing: every point is written as it is read."""
 
     def summary(self) -> str:
         """Return the number of points and series written."""
@@ -151,10 +123,8 @@ class MetricTable:
         style: Style,
         *,
         until: datetime | None = None,
-        expected: Sequence[MetricTarget] = (),
         zone: tzinfo | None = None,
     ) -> None:
-        self._expected = empty_series(expected)
         self._sink = sink
         self._style = style
         self._until_s = None if until is None else until.timestamp()
@@ -179,9 +149,6 @@ class MetricTable:
 
     def tick(self, *, caught_up: bool) -> None:
         """Write the table when it has changed."""
-        if caught_up and self._expected:
-            self.take(absent(self._expected, self._known))
-            self._expected = ()
         if caught_up and self._changed:
             self._changed = False
             self._sink.write(self._table())
