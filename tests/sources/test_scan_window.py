@@ -122,3 +122,16 @@ def test_a_last_look_does_not_wait_for_its_turn() -> None:
     idle.append(plan.idle)
     assert plan.begin(T0_S + 6).tier == 0
     assert idle == [True, False, True]
+
+
+def test_B15_a_wide_scan_leaves_the_calls_that_the_next_fast_scan_needs() -> None:
+    plan = caught_up()
+    plan.begin(T0_S + 10).token = "w"
+    plan.begin(T0_S + 10).pages = 3
+    plan.complete()
+    pages = 0
+    while not plan.paused:
+        assert plan.begin(T0_S + 10.1).tier == PROMISED
+        pages += 1
+    assert pages == 2
+    assert plan.begin(T0_S + 11).tier == 0
