@@ -150,10 +150,19 @@ async def test_credentials_of_another_account_read_no_signal(shop: Bench) -> Non
 
 
 async def test_a_response_that_cannot_be_read_takes_no_result_with_it(shop: Bench) -> None:
-    shop.aws.answers["cloudwatch:GetMetricData"] = lambda _: {"MetricDataResults": [{"Id": "unknown"}]}
+    shop.aws.answers["cloudwatch:GetMetricData"] = lambda _: {"MetricDataResults": [{"Id": "m0", "Timestamps": 7}]}
     result = await run(shop)
     assert (result.verdict.exit_code, result.checks[0].status) == (4, "pass")
     assert {each.reason_code for each in result.signals} == {Reason.INTERNAL}
+
+
+async def test_K1_a_response_without_the_series_that_was_asked_for_is_an_unread_metric(shop: Bench) -> None:
+    shop.aws.answers["cloudwatch:GetMetricData"] = lambda _: {"MetricDataResults": [{"Id": "unknown"}]}
+    result = await run(shop)
+    assert (result.verdict.exit_code, result.checks[0].status) == (4, "pass")
+    (metric,) = (each for each in result.signals if each.kind == "metric")
+    assert metric.reason_code is Reason.SERVICE
+    assert "the response leaves it out" in str(metric.message)
 
 
 def never_responds(bench: Bench) -> None:
