@@ -135,6 +135,10 @@ class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
 
 
+Baseline = Literal["auto", "none"]
+"""`auto`: the other version of a weighted alias, otherwise the time before the release. `none`: nothing is compared."""
+
+
 class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
     """Source of releases, and the proof in a response of the version that served it."""
 
@@ -142,7 +146,7 @@ class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
     """CodeDeploy applications."""
     attest: str | None = None
     match: str = "{version}"
-    baseline: Literal["auto", "none"] = "auto"
+    baseline: Baseline = "auto"
 
 
 class ErrorComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +174,7 @@ class LatencyComparison(msgspec.Struct, frozen=True, kw_only=True):
     gate: bool = True
 
 
-class SignatureComparison(msgspec.Struct, frozen=True, kw_only=True):
+class SignatureLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Whether error signatures logged only by the new version affect the verdict."""
 
     false_alarms: float = 0.001
@@ -191,7 +195,7 @@ class Compare(msgspec.Struct, frozen=True, kw_only=True):
 
     errors: ErrorComparison | None = ErrorComparison()
     latency: LatencyComparison | None = LatencyComparison()
-    signatures: SignatureComparison | None = SignatureComparison()
+    signatures: SignatureLimits | None = SignatureLimits()
     require: Literal["errors", "none"] | None = None
     """Comparison required for a pass; None means `errors` with a `[[function]]`, else `none`."""
     coverage: float = 0.0

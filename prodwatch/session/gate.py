@@ -331,7 +331,8 @@ class Gate:
 
 
 def _required(environment: Environment) -> Literal["errors", "none"]:
-    return environment.compare.require or ("errors" if environment.functions else "none")
+    is_compared = environment.functions and environment.release.baseline == "auto" and environment.compare.errors
+    return environment.compare.require or ("errors" if is_compared else "none")
 
 
 def _selected(checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:

@@ -95,7 +95,9 @@ class LiveSession:
         self._runner: Runner | None = None
         self._logs: LogSource | None = None
         environment = project.environment
-        self._comparisons = ReleaseComparisons(store, environment.compare, len(environment.functions))
+        self._comparisons = ReleaseComparisons(
+            store, environment.compare, len(environment.functions), baseline=environment.release.baseline
+        )
 
     async def start(self) -> None:
         """Start feeding the store; an error becomes a status in the store, which the dashboard shows."""

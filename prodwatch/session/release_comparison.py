@@ -11,7 +11,7 @@ from prodwatch.judge.comparison.signature_comparison import SeenSignature, Signa
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import ComparisonResult, RequestBatch, SignatureResult
-from prodwatch.model.environment import Compare, KnownSignature
+from prodwatch.model.environment import Baseline, Compare, KnownSignature
 from prodwatch.model.identity import unique_name
 from prodwatch.model.release import WENT_WRONG, present_releases
 from prodwatch.model.signal import ReleaseState, SourceStatus
@@ -33,9 +33,13 @@ class _Key(msgspec.Struct, frozen=True):
 class ReleaseComparisons:
     """All comparisons of a session; a release that goes wrong or is replaced is compared no further."""
 
-    def __init__(self, store: Store, limits: Compare, functions: int) -> None:
-        """`functions` is the number of functions that may be under release: the bound on false alarms is for all."""
+    def __init__(self, store: Store, limits: Compare, functions: int, *, baseline: Baseline = "auto") -> None:
+        """`functions` is the number of functions that may be under release: the bound on false alarms is for all.
+
+        Without a baseline nothing is compared.
+        """
         self._store = store
+        self._baseline = baseline
         self._limits = limits
         self._functions = max(1, functions)
         self._compared: dict[_Key, _ComparedRelease] = {}
@@ -44,6 +48,8 @@ class ReleaseComparisons:
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
+        if self._baseline == "none":
+            return
         present: dict[_Key, _ComparedRelease] = {}
         self.batches = []
         for release in present_releases(self._store.release.states.values(), now):

@@ -26,7 +26,7 @@ from prodwatch.model.environment import (
     ReleaseTarget,
     Rounds,
     SecretReference,
-    SignatureComparison,
+    SignatureLimits,
     StackReference,
 )
 from prodwatch.model.spec import Key, KeyKind
@@ -266,7 +266,7 @@ class _Reader:
         kinds: dict[str, type[msgspec.Struct]] = {
             "errors": ErrorComparison,
             "latency": LatencyComparison,
-            "signatures": SignatureComparison,
+            "signatures": SignatureLimits,
         }
         for name, target in kinds.items():
             if name in right:
@@ -278,7 +278,7 @@ class _Reader:
             if "signatures" in right:
                 moved.report('"signatures" is also in [compare]; keep only that one')
             elif isinstance(old, dict) and isinstance(old.get("gate"), bool):
-                right["signatures"] = SignatureComparison(gate=old["gate"])
+                right["signatures"] = SignatureLimits(gate=old["gate"])
         for index, each in enumerate(texts(right.get("exclude", ()))):
             if each.partition(":")[0] not in EXCLUDED or not each.partition(":")[2]:
                 cursor.at("exclude", index).report(

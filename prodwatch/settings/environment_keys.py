@@ -36,7 +36,7 @@ SECRET = (
 )
 SECRET_SOURCES = ("env", "ssm", "secretsmanager")
 
-NO_EFFECT_YET = "Has no effect yet: `gate` will use it."
+NO_EFFECT_YET = "Has no effect yet."
 """Beginning of the description of a key that is read and validated, and that nothing acts on so far."""
 
 _FALSE_ALARMS = "Bound on the probability of a false alarm over the whole gate."
@@ -205,8 +205,8 @@ SECTIONS = (
                 choices=("auto", "none"),
                 default="auto",
                 doc=(
-                    f"{NO_EFFECT_YET} `auto`: the other version of a weighted alias, otherwise the time before the"
-                    " release and last week."
+                    "`auto`: the other version of a weighted alias, otherwise the time before the release. `none`: the"
+                    " versions are not compared."
                 ),
             ),
             Key(
@@ -219,36 +219,36 @@ SECTIONS = (
     ),
     Section(
         name="compare",
-        doc="How the versions of a release are compared. Has no effect yet: `gate` will use it.",
+        doc="How the versions of a release are compared.",
         keys=(
             Key(
                 name="errors",
                 kind="table",
                 keys=COMPARE_ERRORS,
                 can_be_off=True,
-                doc=f"{NO_EFFECT_YET} Error ratio; counts against the release when all its bounds are broken.",
+                doc="Error ratio; counts against the release when all its bounds are broken.",
             ),
             Key(
                 name="latency",
                 kind="table",
                 keys=COMPARE_LATENCY,
                 can_be_off=True,
-                doc=f"{NO_EFFECT_YET} Latency of warm requests at four quantiles.",
+                doc="Latency of warm requests at four quantiles.",
             ),
             Key(
                 name="signatures",
                 kind="table",
                 keys=COMPARE_SIGNATURES,
                 can_be_off=True,
-                doc=f"{NO_EFFECT_YET} Error signatures in the logs that only the new version writes.",
+                doc="Error signatures in the logs that only the new version writes.",
             ),
             Key(
                 name="require",
                 kind="text",
                 choices=("errors", "none"),
                 doc=(
-                    f"{NO_EFFECT_YET} Proof that a pass needs. Default: `errors` with a `[[function]]`, otherwise"
-                    " `none`."
+                    "Proof that a pass needs. Default: `errors` with a `[[function]]` whose versions are compared,"
+                    " otherwise `none`."
                 ),
             ),
             Key(
@@ -261,14 +261,14 @@ SECTIONS = (
                 name="exclude",
                 kind="texts",
                 doc=(
-                    f"{NO_EFFECT_YET} Requests that do not count: `route:GET /health`, `client:10.0.0.0/8`,"
-                    " `stream:2026/01/*`."
+                    "Requests that do not count: `route:GET /health`, `stream:2026/01/*`; `client:10.0.0.0/8` has no"
+                    " effect yet."
                 ),
             ),
             Key(
                 name="known",
                 kind="list",
-                doc=f"{NO_EFFECT_YET} Error signatures that are accepted until a date.",
+                doc="Error signatures that are accepted until a date.",
             ),
         ),
         filled="static",
@@ -283,7 +283,7 @@ SECTIONS = (
                 kind="duration",
                 default="15m",
                 minimum=1,
-                doc=f"{NO_EFFECT_YET} Time that a gate watches a release.",
+                doc="Time that a gate watches a release.",
             ),
         ),
         filled="static",

@@ -67,7 +67,7 @@ def test_every_reason_is_on_the_page(reason: Reason) -> None:
 @pytest.mark.parametrize(
     ("service", "operation", "reported"),
     [
-        ("logs", "FilterLogEvents", "`logs:FilterLogEvents` 3 calls a second"),
+        ("logs", "FilterLogEvents", "`logs:FilterLogEvents` 5 calls a second"),
         ("logs", "DescribeLogGroups", "other CloudWatch Logs calls 5"),
         ("cloudwatch", "DescribeAlarms", "alarms 3"),
         ("cloudwatch", "GetMetricData", "other CloudWatch calls 10"),

@@ -175,3 +175,12 @@ def test_each_of_several_functions_needs_more_evidence() -> None:
     world.serve(range(-60, 120), "41", per_s=20)
     world.read_up_to(160)
     assert world.store.comparisons[0].needed == 4000
+
+
+def test_without_a_baseline_nothing_is_compared() -> None:
+    world = World()
+    world.comparisons = ReleaseComparisons(world.store, Compare(), 1, baseline="none")
+    world.serve(range(-60, 120), "41", per_s=20)
+    world.serve(range(120), "42", per_s=3, every_failing=10, message="KeyError: 'tenant'")
+    world.read_up_to(160)
+    assert (world.store.comparisons, world.store.compared_signatures) == ((), ())

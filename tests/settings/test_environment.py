@@ -21,7 +21,7 @@ from prodwatch.model.environment import (
     ReleaseTarget,
     Rounds,
     SecretReference,
-    SignatureComparison,
+    SignatureLimits,
     StackReference,
 )
 
@@ -198,13 +198,20 @@ def test_every_table(shop: Any) -> None:
 
 
 def test_what_has_no_effect_yet_is_accepted_with_a_notice(shop: Any) -> None:
-    config = '[release]\nbaseline = "none"\n[rounds]\nbake = "5m"\n[compare]\ncoverage = "50%"\n'
-    assert [notice.split(" has no effect yet")[0] for notice in shop.load("", config).notices] == [
-        "config/prod.toml:2:1: [release] baseline",
-        "config/prod.toml:4:1: [rounds] bake",
-        "config/prod.toml:5:1: [compare]",
+    config = '[compare]\ncoverage = "50%"\nexclude = ["route:GET /health", "client:10.0.0.0/8"]\n'
+    assert [notice.partition(": ")[0::2] for notice in shop.load("", config).notices] == [
+        (
+            "config/prod.toml:2:1",
+            "[compare] coverage has no effect yet: the routes that the new version has served are not counted yet",
+        ),
+        (
+            "config/prod.toml:3:33",
+            '[compare] exclude "client:10.0.0.0/8" has no effect yet: the client of a request is not read yet',
+        ),
     ]
-    assert shop.load("", '[rounds]\nevery = "5s"\n').notices == ()
+    assert shop.load("", '[compare]\nexclude = "client:a"\n').notices != ()
+    config = '[release]\nbaseline = "none"\n[rounds]\nbake = "5m"\n[compare]\nlatency = false\n'
+    assert shop.load("", config).notices == ()
 
 
 def test_a_metric_that_gates_without_assertions_gets_a_notice(shop: Any) -> None:
@@ -218,7 +225,7 @@ def test_a_metric_that_gates_without_assertions_gets_a_notice(shop: Any) -> None
 
 def test_the_old_place_of_signatures_is_read_with_a_notice(shop: Any) -> None:
     project = shop.load("", "[release]\nsignatures = { gate = false }\n")
-    assert project.environment.compare == Compare(signatures=SignatureComparison(gate=False))
+    assert project.environment.compare == Compare(signatures=SignatureLimits(gate=False))
     assert project.notices == (
         "config/prod.toml:2:1: [release] signatures is deprecated; write [compare] signatures instead",
     )

@@ -11,7 +11,7 @@ from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
 from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import RequestBatch, SignatureKey, SignatureResult
-from prodwatch.model.environment import SignatureComparison as Limits
+from prodwatch.model.environment import SignatureLimits
 from prodwatch.model.status import Status
 
 SIGNATURES_PER_COMPARISON = 10
@@ -42,7 +42,13 @@ class SignatureComparison:
     """
 
     def __init__(
-        self, function: str, version: str, baseline: str | None, limits: Limits, *, requests_before: int | None = None
+        self,
+        function: str,
+        version: str,
+        baseline: str | None,
+        limits: SignatureLimits,
+        *,
+        requests_before: int | None = None,
     ) -> None:
         self.function = function
         self.version = version

@@ -6,7 +6,7 @@ import pytest
 
 from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
 from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
-from prodwatch.model.environment import SignatureComparison as Limits
+from prodwatch.model.environment import SignatureLimits
 from prodwatch.model.identity import GroupId
 from prodwatch.model.status import Status
 
@@ -20,7 +20,7 @@ def seen(*, before: bool | None = False, accepted: str | None = None) -> SeenSig
 def compared(
     *events: tuple[int, int], canary: int = 138, baseline: int = 1242, others: int = 0, before: int | None = None
 ) -> SignatureComparison:
-    comparison = SignatureComparison("pay", "42", "41", Limits(), requests_before=before)
+    comparison = SignatureComparison("pay", "42", "41", SignatureLimits(), requests_before=before)
     for number, each in enumerate(events):
         rare = {(KEY[0], f"rare {other}"): 1 for other in range(others)}
         versions = {
