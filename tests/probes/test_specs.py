@@ -269,11 +269,11 @@ def test_a_doubled_dollar_is_text_and_not_filled_at_run_time(value: Any, filled_
 
 
 @pytest.mark.parametrize("type_", ["sqs", "dynamodb", "s3"])
-def test_only_a_delete_is_one(type_: str) -> None:
+def test_only_deletes_are_deletes(type_: str) -> None:
     spec = registry.spec(type_)
     assert spec is not None
     assert spec.deletes is not None
-    assert spec.deletes({"operation": "delete"})
+    assert all(spec.deletes({"operation": each}) for each in ("delete", "delete_all"))
     assert not any(spec.deletes({"operation": each}) for each in ("get", "put", "send", "purge", "${vars.op}"))
     assert not spec.deletes({})
 
