@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.judge.signatures.tokens import tokens_of
+from prodwatch.judge.signatures.tokens import VARIABLE, collapsed, tokens_of
 
 
 def text_of(line: str) -> str:
@@ -60,3 +60,25 @@ def test_any_text_has_tokens_that_depend_on_no_digit(line: str) -> None:
 )
 def test_hostile_lines_are_read_up_to_a_bound(line: str) -> None:
     assert len(tokens_of(line)) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kept"),
+    [
+        ("a ( * ) b", "a b"),
+        ("a b ( * ) c", "a b c"),
+        ("a ( b * ) c", "a ( b * ) c"),
+        ("a ( ) b", "a b"),
+        ("a [ ] b", "a b"),
+        ("a { } b", "a b"),
+        ("a [ * ] b", "a [ * ] b"),
+        ("a * * b", "a * b"),
+        ("a * : * b", "a * b"),
+        ("a * / * - * b", "a * b"),
+        ("a : * b", "a : * b"),
+        ("a * b * c", "a * b * c"),
+    ],
+)
+def test_variables_that_are_joined_are_one_and_brackets_without_a_constant_are_left_out(tokens: str, kept: str) -> None:
+    given = [VARIABLE if token == "*" else token for token in tokens.split()]
+    assert " ".join("*" if token == VARIABLE else token for token in collapsed(given)) == kept
