@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from prodwatch.cli.main import COMMANDS
 from prodwatch.model.exit_code import ExitCode
@@ -66,3 +68,22 @@ def test_no_link_leads_nowhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+def pages_of(nav: Any) -> list[str]:
+    match nav:
+        case str():
+            return [nav]
+        case dict():
+            return [path for part in nav.values() for path in pages_of(part)]
+    return [path for part in nav for path in pages_of(part)]
+
+
+def test_the_site_lists_every_page_once() -> None:
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    assert sorted(pages_of(nav)) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+
+@pytest.mark.parametrize("guide", sorted(path.name for path in (DOCS / "guide").glob("*.md")))
+def test_the_index_lists_every_guide(guide: str) -> None:
+    assert f"](guide/{guide})" in page("index.md")
