@@ -121,6 +121,7 @@ class LiveSession:
             return
         self._engine = engine
         self._runner = engine.runner
+        self._comparisons.watch(environment.functions)
         if self._window is not None and past:
             from prodwatch.session.past import PastReader
 

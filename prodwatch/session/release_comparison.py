@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,14 +12,17 @@ from prodwatch.judge.comparison.signature_comparison import SeenSignature, Signa
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import ComparisonResult, RequestBatch, SignatureResult
-from prodwatch.model.environment import Baseline, Compare, KnownSignature
-from prodwatch.model.identity import unique_name
+from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
+from prodwatch.model.identity import GroupId, unique_name
 from prodwatch.model.release import WENT_WRONG, present_releases
-from prodwatch.model.signal import ReleaseState, SourceStatus
+from prodwatch.model.signal import ReleaseState
 from prodwatch.store.request_ledger import RequestLedger
 from prodwatch.store.store import Store
 from prodwatch.text.parse_user_times import instant_of
 from prodwatch.views.alarm_and_error_rows import was_before
+
+RECENT_BATCHES = 60
+"""Batches kept without a release: half an hour."""
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -43,41 +47,74 @@ class ReleaseComparisons:
         self._limits = limits
         self._functions = max(1, functions)
         self._compared: dict[_Key, _ComparedRelease] = {}
+        self._watched: dict[GroupId, _WatchedGroup] = {}
         self.batches: list[RequestBatch] = []
         """Batches closed by the latest update, in the order of time."""
+
+    def watch(self, functions: Iterable[FunctionTarget]) -> None:
+        """Count the requests of these functions from now on, so that a later release has a time before it."""
+        for each in functions:
+            self._group(each.group_id, unique_name(each.id.subject, each.id.place))
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
         if self._baseline == "none":
             return
+        closed = {group: watched.close(self._store) for group, watched in self._watched.items()}
         present: dict[_Key, _ComparedRelease] = {}
-        self.batches = []
         for release in present_releases(self._store.release.states.values(), now):
             key = _key_of(release)
             if key is None or release.phase in WENT_WRONG:
                 continue
             compared = self._compared.get(key)
             if compared is None:
-                ledger = self._store.watch_requests(release.group_id, self._limits.exclude)
-                compared = _ComparedRelease(release, key, ledger, self._limits, self._functions)
+                compared = _ComparedRelease(release, key, self._limits, self._functions)
+                watched = self._group(release.group_id, key.subject)
+                watched.close(self._store)
+                compared.update(release, watched.recent)
+            else:
+                compared.update(release, closed.get(release.group_id, ()))
             present[key] = compared
-            source = self._store.sources.get(f"logs:{release.group_id.key}")
-            self.batches += compared.update(release, source)
+        self.batches = [each for batches in closed.values() for each in batches]
         self._compared = present
         comparisons = [each for compared in present.values() for each in compared.results()]
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
         self._store.set_comparisons(tuple(comparisons), tuple(signatures))
 
+    def _group(self, group: GroupId, function: str) -> _WatchedGroup:
+        watched = self._watched.get(group)
+        if watched is None:
+            ledger = self._store.watch_requests(group, self._limits.exclude)
+            watched = self._watched[group] = _WatchedGroup(group, function, ledger)
+        return watched
+
+
+class _WatchedGroup:
+    """The requests of one log group, closed as they are read, whether or not there is a release."""
+
+    def __init__(self, group: GroupId, function: str, ledger: RequestLedger) -> None:
+        self._source = f"logs:{group.key}"
+        self._function = function
+        self._ledger = ledger
+        self.recent: deque[RequestBatch] = deque(maxlen=RECENT_BATCHES)
+        """The latest batches, in the order of time: what a release that begins now has before it."""
+
+    def close(self, store: Store) -> tuple[RequestBatch, ...]:
+        """Return the batches that have been read since the last call."""
+        status = store.sources.get(self._source)
+        if status is None or status.fresh_at is None:
+            return ()
+        closed = self._ledger.close(self._function, int(status.fresh_at.timestamp() * 1000))
+        self.recent.extend(closed)
+        return closed
+
 
 class _ComparedRelease:
     """The release of one function."""
 
-    def __init__(
-        self, release: ReleaseState, key: _Key, ledger: RequestLedger, limits: Compare, functions: int
-    ) -> None:
+    def __init__(self, release: ReleaseState, key: _Key, limits: Compare, functions: int) -> None:
         self._key = key
         self._group = release.group_id
-        self._ledger = ledger
         self._limits = limits
         self._weights = release.weights
         self._started_at = release.started_at
@@ -88,16 +125,13 @@ class _ComparedRelease:
             else None
         )
 
-    def update(self, release: ReleaseState, source: SourceStatus | None) -> tuple[RequestBatch, ...]:
-        """Judge the batches that have been read; return them."""
+    def update(self, release: ReleaseState, batches: Iterable[RequestBatch]) -> None:
+        """Judge batches that have been read."""
         if release.weights != self._weights:
             self._weights = release.weights
             self.versions.shift()
             if self._errors is not None:
                 self._errors.shift()
-        if source is None or source.fresh_at is None:
-            return ()
-        batches = self._ledger.close(self._key.subject, int(source.fresh_at.timestamp() * 1000))
         for batch in batches:
             if self._started_at is not None and batch.end_ms <= self._started_at.timestamp() * 1000:
                 self.versions.add_before(batch)
@@ -105,7 +139,6 @@ class _ComparedRelease:
             self.versions.add(batch)
             if self._errors is not None:
                 self._errors.add(batch)
-        return batches
 
     def results(self) -> tuple[ComparisonResult, ...]:
         """Return the comparisons as of now."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.model.environment import Compare, KnownSignature
+from prodwatch.model.environment import Compare, FunctionTarget, KnownSignature
 from prodwatch.model.identity import HOME, Place
 from prodwatch.model.signal import (
     Batch,
@@ -184,3 +184,21 @@ def test_without_a_baseline_nothing_is_compared() -> None:
     world.serve(range(120), "42", per_s=3, every_failing=10, message="KeyError: 'tenant'")
     world.read_up_to(160)
     assert (world.store.comparisons, world.store.compared_signatures) == ((), ())
+
+
+def test_a_release_that_begins_while_the_session_runs_knows_the_time_before_it() -> None:
+    world = World()
+    world.release(
+        replace(MOVING, phase=ReleasePhase.NONE, version="41", previous=None, started_at=None, weights={"41": 1.0})
+    )
+    world.comparisons.watch([FunctionTarget(name="pay", alias="live")])
+    world.serve(range(600), "41", per_s=20, every_failing=50, message="usual")
+    world.read_up_to(640)
+    assert not world.store.comparisons
+    world.release(replace(MOVING, started_at=START + timedelta(seconds=600), weights={"42": 1.0}))
+    world.serve(range(600, 900), "42", per_s=20, every_failing=50, message="usual")
+    world.read_up_to(940)
+    errors = next(each for each in world.store.comparisons if each.kind == "errors")
+    assert (errors.basis, errors.status) == ("before/after", Status.PASS)
+    assert errors.baseline.requests == 12_000
+    assert errors.canary.requests == 6_000
