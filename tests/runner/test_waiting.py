@@ -49,6 +49,16 @@ class TestRetry:
         assert check.reason_code == "timeout"
         assert bench.clock.slept.count(0.5) == 3
 
+    @pytest.mark.parametrize(
+        ("type_", "status", "reason"), [("scripted", "fail", Reason.TIMEOUT), ("metric", "error", Reason.SERVICE)]
+    )
+    async def test_a_probe_that_does_not_return_in_time_is_repeated_as_written(
+        self, bench: Bench, type_: str, status: str, reason: Reason
+    ) -> None:
+        probe = bench.script(type_, {"ok": True}, takes_s=600)
+        check = await bench.one(plain(type=type_, expect=["ok == true"], timeout_s=2, retry=Retry(times=2)))
+        assert (check.status, check.reason_code, len(probe.requests)) == (status, reason, 3)
+
     @pytest.mark.parametrize(("idempotent", "sent"), [(False, 1), (True, 2)])
     async def test_a_mutating_step_is_sent_once_unless_idempotent(
         self, bench: Bench, idempotent: Any, sent: Any

@@ -20,7 +20,7 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs import live_tail
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.merge_live_tail_and_polling import LiveTailMerge
+from prodwatch.sources.logs.merge_live_tail_and_polling import GRACE_S, LiveTailMerge
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
@@ -248,3 +248,31 @@ def test_however_lines_come_each_is_shown_as_often_as_it_was_written(
             merge.begin_session(START.timestamp())
         shown[merge.add_live(event, START.timestamp())] += 1
     assert shown[True] == written
+
+
+@pytest.mark.parametrize(
+    ("written_s", "missed"),
+    [(GRACE_S - 1, 0), (GRACE_S, 1), (60 - GRACE_S, 1), (61 - GRACE_S, 0)],
+    ids=["as the session begins", "soon after", "long enough ago", "just now"],
+)
+def test_a_line_that_only_polling_delivers_is_missed_where_the_session_should_have_had_it(
+    written_s: float, missed: int
+) -> None:
+    merge = LiveTailMerge()
+    merge.begin_session(START.timestamp())
+    event = RawEvent(timestamp=int((START.timestamp() + written_s) * 1000), message="x")
+    assert merge.add_polled(event, START.timestamp() + 60)
+    assert merge.missed == missed
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["delivered live", "no session"])
+def test_no_line_is_missed_that_was_delivered_or_that_no_session_could_deliver(live: bool) -> None:
+    merge = LiveTailMerge()
+    event = RawEvent(timestamp=int((START.timestamp() + 30) * 1000), message="x")
+    merge.begin_session(START.timestamp())
+    if live:
+        assert merge.add_live(event, START.timestamp() + 31)
+    else:
+        merge.end_session()
+    assert merge.add_polled(event, START.timestamp() + 60) is not live
+    assert merge.missed == 0
