@@ -207,3 +207,20 @@ async def test_what_a_filter_makes_of_a_secret_is_one_too(shop: Any, filters: st
     text = await document(shop, plain(expect=["body == 'x'"], auth=f"${{vars.auth | {filters}}}"))
     assert made not in text
     assert MASK in text
+
+
+@pytest.mark.parametrize(
+    ("value", "passes"),
+    [
+        ({"a": ["x", 1, None, True, {"b": "y"}]}, True),
+        ([], True),
+        ({"a": ["x", {"b": f"y {SECRET}"}]}, False),
+        ({SECRET: 1}, False),
+        ({"a": "\x1b[31m"}, False),
+        ({"a": b"x"}, False),
+        ("x", False),
+    ],
+    ids=["harmless", "empty", "a secret", "a secret as a key", "a control character", "bytes", "not a document"],
+)
+def test_only_a_document_without_secrets_and_control_characters_is_passed_on_as_it_is(value: Any, passes: bool) -> None:
+    assert OutputRedactor(Redactor([SECRET])).passes(value) is passes
