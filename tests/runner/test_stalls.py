@@ -144,6 +144,17 @@ class TestWaiting:
         poll = Poll(within_s=5, every_s=1, stop_when=("latency > 500ms",))
         assert (await bench.one(plain(expect=EXPECT, poll=poll))).status == "pass"
 
+    async def test_a_stall_does_not_reach_what_is_waited_for(self, bench: Bench) -> None:
+        stalling(bench, SLOW, FAST, stalls=[True])
+        poll = Poll(within_s=5, every_s=1, until=("latency > 500ms",))
+        assert outcome(await bench.one(plain(expect=["status == 200"], poll=poll))) == ("fail", "assertion", True)
+
+    async def test_what_was_reached_before_a_stall_stays_reached(self, bench: Bench) -> None:
+        stalling(bench, SLOW, FAST, stalls=[False, True, True, True])
+        poll = Poll(within_s=5, every_s=1, until=("latency > 500ms",))
+        check = await bench.one(plain(expect=["status == 200"], poll=poll, hold_s=2.5))
+        assert outcome(check) == ("pass", None, False)
+
     async def test_a_sample_of_hold_is_taken_again(self, bench: Bench) -> None:
         stalling(bench, FAST, SLOW, FAST, stalls=[False, True, False])
         assert outcome(await bench.one(plain(expect=EXPECT, hold_s=2.5))) == ("pass", None, True)
