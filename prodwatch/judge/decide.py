@@ -12,7 +12,9 @@ from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, Facts, WindowFact
 from prodwatch.judge.freshness import SourceState, is_evidence, source_state
 from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.identity import unique_name
 from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_withdrawn
 from prodwatch.model.result import Verdict, VerdictStatus
 from prodwatch.model.signal import ReleaseState
@@ -100,7 +102,17 @@ def _worse(evidence: Evidence) -> Finding | None:
     signatures = tuple(each for each in evidence.signatures if each.status is Status.FAIL)
     if not comparisons and not signatures:
         return None
-    return Finding(rule=Rule.WORSE, status=Status.FAIL, comparisons=comparisons, signatures=signatures)
+    return Finding(
+        rule=Rule.WORSE,
+        status=Status.FAIL,
+        comparisons=tuple(sorted(comparisons, key=_sureness, reverse=True)),
+        signatures=tuple(sorted(signatures, key=_sureness, reverse=True)),
+    )
+
+
+def _sureness(found: ComparisonResult | SignatureResult) -> float:
+    """Return the evidence as a multiple of the one that a failure takes."""
+    return found.evidence / found.needed
 
 
 def _too_few_rounds(evidence: Evidence) -> Finding | None:
@@ -352,10 +364,13 @@ def _advice(evidence: Evidence, headline: Finding) -> tuple[Literal["roll back",
 
 def _is_uncompared(evidence: Evidence) -> bool:
     """Return whether a release is under way with a previous version, which nothing compares the new one with."""
-    if evidence.facts.window is not None or evidence.facts.comparisons:
+    if evidence.facts.window is not None:
         return False
+    compared = {each.function for each in evidence.facts.comparisons}
     return any(
-        each.phase in UNDER_WAY and (each.previous is not None or len(each.weights) > 1)
+        each.phase in UNDER_WAY
+        and (each.previous is not None or len(each.weights) > 1)
+        and unique_name(each.id.subject, each.place) not in compared
         for each in evidence.facts.releases
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.judge.freshness import is_stale_check
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.release import first_release
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.model.status import Status
@@ -26,6 +27,8 @@ class Evidence:
 
         self.comparisons = tuple(each for each in facts.comparisons if each.gate)
         self.signatures = tuple(each for each in facts.signatures if each.gate)
+        functions = {each.function for each in facts.comparisons} | {each.function for each in facts.signatures}
+        self._several = len(functions) > 1
 
     def gating_with(self, *statuses: Status) -> tuple[CheckFact, ...]:
         """Return the fresh checks that gate and have one of these statuses."""
@@ -34,6 +37,10 @@ class Evidence:
     def signals_with(self, status: Status) -> tuple[SignalFact, ...]:
         """Return the signals that gate and have this status."""
         return tuple(each for each in self.facts.signals if each.gate and each.status is status)
+
+    def sentence(self, result: ComparisonResult | SignatureResult) -> str:
+        """Return the message of a comparison or signature, after its function where there are several."""
+        return f"{result.function}: {result.message}" if self._several and result.function else result.message
 
     @property
     def unmeasured(self) -> tuple[CheckFact, ...]:

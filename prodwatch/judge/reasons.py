@@ -227,17 +227,17 @@ def _outcome(release: ReleaseState) -> str:
     return f"{text}: {release.cause}" if release.cause else text
 
 
-def _worse(_evidence: Evidence, headline: Finding) -> str:
-    messages = [each.message for each in headline.comparisons]
-    messages += [each.message for each in headline.signatures]
+def _worse(evidence: Evidence, headline: Finding) -> str:
+    messages = [evidence.sentence(each) for each in headline.comparisons]
+    messages += [evidence.sentence(each) for each in headline.signatures]
     more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
     return f"The new version is worse: {messages[0]}{more}."
 
 
-def _unproven(_evidence: Evidence, headline: Finding) -> str:
+def _unproven(evidence: Evidence, headline: Finding) -> str:
     if not headline.comparisons:
         return "Harm is not excluded: the two versions were not compared."
-    return f"Harm is not excluded: {headline.comparisons[0].message}."
+    return f"Harm is not excluded: {evidence.sentence(headline.comparisons[0])}."
 
 
 def _uncovered(evidence: Evidence, _headline: Finding) -> str:
@@ -250,7 +250,7 @@ def _uncovered(evidence: Evidence, _headline: Finding) -> str:
 
 def _degraded(evidence: Evidence, headline: Finding) -> str:
     if headline.comparisons and not headline.checks and not headline.signals:
-        return f"{headline.comparisons[0].message}."
+        return f"{evidence.sentence(headline.comparisons[0])}."
     if not headline.checks:
         first = headline.signals[0]
         return _named(f"{first.kind} {first.id} degraded", first.message)

@@ -72,6 +72,8 @@ class ComparedVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Share of bad requests, 0 to 1, weighted by time; None without requests that can be compared."""
     quantiles_ms: Mapping[str, float] = {}
     """`p50`, `p90`, `p95`, `p99` of warm durations."""
+    cold_starts: int = 0
+    """Requests that began an environment, counted with the latency, which leaves them out."""
 
 
 class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,8 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     kind: ComparisonKind
     id: str
     """Unique among the comparisons: function and kind, or the name of the metric."""
+    function: str = ""
+    """Function whose versions are compared; empty for a metric."""
     basis: Basis
     status: Status
     """`fail`: worse, with the certainty asked for. `degraded`: worse, of a kind that never fails a release.
@@ -114,6 +118,8 @@ class SignatureResult(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """Hash of the function and of the signature; equal in every run."""
     function: str
+    version: str
+    """The version under release."""
     signature: str
     """The message with its variable parts as `<*>`."""
     example: str
@@ -134,6 +140,6 @@ class SignatureResult(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     trace_id: str | None = None
     accepted: str | None = None
-    """Reason and end of the acceptance."""
+    """End and reason of the acceptance: `until 2027-01-15: payment sandbox`."""
     message: str
     """One sentence with the figures."""

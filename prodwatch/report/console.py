@@ -21,6 +21,7 @@ from prodwatch.report.status_mapping import (
 )
 from prodwatch.text.sanitize import sanitize, sanitize_line
 from prodwatch.text.units import format_ms
+from prodwatch.views.comparisons import signature_standing
 
 STYLES = {
     Status.PASS: "green",
@@ -76,6 +77,10 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
         console.print(_line(check).append(f"  {sanitize_line(headline(check))}", style="dim"))
     for signal in failures_first(result.signals):
         _signal(console, signal)
+    for comparison in failures_first(result.comparisons):
+        _compared(console, comparison.status, comparison.id, comparison.message)
+    for signature in failures_first(result.signatures):
+        _compared(console, signature.status, signature_standing(signature), signature.message)
     for notice in result.notices:
         console.print(Text(f"note  {sanitize_line(notice.message)}", style="yellow"))
     _verdict(console, result)
@@ -131,6 +136,12 @@ def _signal(console: Console, signal: SignalResult) -> None:
         console.print(Text(f"          {sanitize_line(headline(signal))}"))
     for assertion in signal.assertions:
         _assertion(console, assertion, indent=10)
+
+
+def _compared(console: Console, status: Status, title: str, message: str) -> None:
+    glyph, word = GLYPHS[status]
+    line = Text.assemble((f"{glyph} {word:<7} ", STYLES[status]), sanitize_line(title))
+    console.print(line.append(f"  {sanitize_line(message)}", style="dim" if status is Status.PASS else ""))
 
 
 def _evidence(console: Console, check: CheckResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.result import CheckResult, RunResult, SignalResult
 from prodwatch.model.status import Status
 from prodwatch.report.status_mapping import (
@@ -15,6 +16,7 @@ from prodwatch.report.status_mapping import (
 )
 from prodwatch.text.sanitize import encode_report
 from prodwatch.text.units import format_ms
+from prodwatch.views.comparisons import signature_standing
 
 MAX_BYTES = 900_000
 """GitHub rejects a step summary above 1 MiB; a truncated summary ends with a note."""
@@ -51,6 +53,13 @@ def summary(result: RunResult) -> bytes:
             if statuses[0] in {Status.FAIL, Status.ERROR}:
                 lines += _blocks(members)
     lines += _signals(result.signals)
+    lines += _compared(
+        "Comparisons", [(each.status, each.id, each.message) for each in failures_first(result.comparisons)]
+    )
+    lines += _compared(
+        "Error signatures of the new version",
+        [(each.status, signature_standing(each), each.message) for each in failures_first(result.signatures)],
+    )
     lines += [f"_{notice.code}: {_md(notice.message)}_" for notice in result.notices]
     lines.append(
         f"\n<sub>run {result.run.id} · {format_ms(result.run.duration_ms)} · prodwatch {result.tool.version}</sub>"
@@ -59,7 +68,7 @@ def summary(result: RunResult) -> bytes:
 
 
 def workflow_commands(result: RunResult) -> list[str]:
-    """Return workflow commands, one per check and signal that is not green."""
+    """Return workflow commands, one per check, signal, comparison and signature that is red or degraded."""
     commands = []
     for check in failures_first(result.checks):
         if check.status in {Status.PASS, Status.SKIPPED}:
@@ -74,6 +83,12 @@ def workflow_commands(result: RunResult) -> list[str]:
             red = signal.status is not Status.DEGRADED and signal.gate
             title = _property(f"{signal.status.value}: {signal_title(signal)}")
             commands.append(f"::{'error' if red else 'warning'} title={title}::{_data(headline(signal))}")
+    compared: tuple[ComparisonResult | SignatureResult, ...] = (*result.comparisons, *result.signatures)
+    for each in compared:
+        if each.status in {Status.FAIL, Status.DEGRADED}:
+            red = each.status is Status.FAIL and each.gate
+            title = _property(f"{each.status.value}: {each.id}")
+            commands.append(f"::{'error' if red else 'warning'} title={title}::{_data(each.message)}")
     if result.verdict.exit_code and not any(command.startswith("::error") for command in commands):
         commands.append(f"::error title=prodwatch::{_data(result.verdict.reason)}")
     return commands
@@ -94,6 +109,16 @@ def _signals(signals: tuple[SignalResult, ...]) -> list[str]:
         glyph, word = GLYPHS[each.status]
         message = "" if each.status is Status.PASS else headline(each)
         lines.append(f"| {glyph} {word} | {_md(signal_title(each))} | {_md(message)} | {_md(signal_value(each))} |")
+    return [*lines, ""]
+
+
+def _compared(title: str, rows: list[tuple[Status, str, str]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [f"### {title} ({len(rows)})", "", "| | | message |", "|---|---|---|"]
+    for status, name, message in rows:
+        glyph, word = GLYPHS[status]
+        lines.append(f"| {glyph} {word} | {_md(name)} | {_md(message)} |")
     return [*lines, ""]
 
 

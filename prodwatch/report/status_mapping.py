@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypeVar
 
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.text.sanitize import sanitize_line
 from prodwatch.views.status_style import STATES
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
-_Item = TypeVar("_Item", CheckResult, SignalResult)
+_Item = TypeVar("_Item", CheckResult, SignalResult, ComparisonResult, SignatureResult)
 
 _OUTCOMES: dict[Status, Outcome] = {
     Status.PASS: "passed",
@@ -71,7 +72,7 @@ def verdict_outcome(result: RunResult) -> Outcome | None:
 
 
 def failures_first(items: Iterable[_Item]) -> list[_Item]:
-    """Return checks or signals worst first; within a status the run's own order stays."""
+    """Return items worst first; within a status the run's own order stays."""
     return sorted(items, key=lambda item: WORST_FIRST.index(item.status))
 
 

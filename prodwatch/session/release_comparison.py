@@ -174,8 +174,8 @@ def _key_of(release: ReleaseState) -> _Key | None:
 
 
 def _accepted(signature: str, known: Sequence[KnownSignature], now: datetime) -> str | None:
-    """Return the reason and the end of an acceptance that is in force."""
+    """Return the end and the reason of an acceptance that is in force."""
     for each in known:
         if each.signature == signature and now < instant_of(each.until):
-            return f"{each.reason}, until {each.until}"
+            return f"until {each.until}: {each.reason}"
     return None

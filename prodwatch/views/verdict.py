@@ -18,6 +18,7 @@ from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
+from prodwatch.views.comparisons import unproven
 from prodwatch.views.dropped_evidence import dropped_evidence
 from prodwatch.views.events_in_window import Changes, changes
 from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, requests_on
@@ -49,6 +50,8 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     reasons: tuple[str, ...]
     """Most important first; each a sentence."""
+    first: int = 0
+    """Leading reasons that every size shows: comparisons and signatures, and the check before them."""
     evidence: str | None
     """Certainty: measurements behind the verdict."""
     outlook: str | None
@@ -115,6 +118,7 @@ class _Wording:
         self.release = self.evidence.release
         self.requests = requests_on(store, self.release)
         self.dropped = dropped_evidence(store)
+        self.given = store.verdict
 
     def line(self) -> VerdictLine:
         """Return the whole."""
@@ -125,19 +129,47 @@ class _Wording:
             reasons = (*reasons, f"{version_label(self.release.version)}: {self.release.cause}")
         if self.changed is not None:
             reasons = (reasons[0], f"what changed: {self.changed.summary}", *reasons[1:])
-        caveat = (
-            UNCOMPARED if self.decision.uncompared and self.decision.verdict.status in {"pass", "degraded"} else None
-        )
+        worse = self._worse_sentences(headline)
+        reasons = (*reasons[:1], *worse, *reasons[1:])
         return VerdictLine(
             status=self.decision.verdict.status,
             title=words.title,
             since=self._since(headline),
             reasons=reasons,
-            evidence="; ".join(filter(None, (caveat, words.evidence, self.not_kept()))) or None,
+            first=self._shown_first(headline, worse),
+            evidence="; ".join(filter(None, (self._caveat(), words.evidence, self.not_kept()))) or None,
             outlook=words.outlook,
         )
 
+    def _worse_sentences(self, headline: Finding) -> tuple[str, ...]:
+        """Return what the comparisons show when another finding is the headline."""
+        found = self.decision.of(Rule.WORSE)
+        return () if found is None or found is headline else self.compared(found)
+
+    def _shown_first(self, headline: Finding, worse: Sequence[str]) -> int:
+        if headline.rule is Rule.WORSE:
+            return len(headline.comparisons) + len(headline.signatures)
+        return 1 + len(worse) if worse else 0
+
+    def compared(self, finding: Finding) -> tuple[str, ...]:
+        """Return the comparisons and signatures of a finding, the surest of either first."""
+        comparisons = [self.evidence.sentence(each) for each in finding.comparisons]
+        signatures = [self.evidence.sentence(each) for each in finding.signatures]
+        return (*comparisons[:1], *signatures[:1], *comparisons[1:], *signatures[1:])
+
+    def _caveat(self) -> str | None:
+        """Return what a green verdict over a release under way does not prove."""
+        if self.decision.verdict.status not in {"pass", "degraded"}:
+            return None
+        if self.decision.uncompared:
+            return UNCOMPARED
+        under_way = any(each.phase in UNDER_WAY for each in self.facts.releases)
+        return unproven(self.facts.comparisons) if under_way else None
+
     def _since(self, headline: Finding) -> datetime | None:
+        if headline.rule is Rule.WORSE:
+            given = self.given
+            return given.since if given is not None and given.verdict.status == "fail" else None
         if headline.rule not in _SINCE:
             return None
         since = [each.status_since for each in headline.checks if each.status_since]
@@ -356,7 +388,7 @@ def _half_undone(wording: _Wording, headline: Finding) -> _Words:
 
 def _degraded(wording: _Wording, headline: Finding) -> _Words:
     counted = f"{_passed(wording)} of {len(wording.evidence.gating)} checks pass{_left_out(wording)}"
-    reasons = (*_all_sentences(headline), counted)
+    reasons = (*_all_sentences(headline), *wording.compared(headline), counted)
     return _Words(f"WARN · {_standing(wording)}", reasons, _rounds(headline), wording.outlook())
 
 
@@ -419,8 +451,12 @@ def _then(title: str) -> Callable[[_Wording, Finding], _Words]:
 
 
 def _worse(wording: _Wording, headline: Finding) -> _Words:
-    reasons = (*(each.message for each in headline.comparisons), *(each.message for each in headline.signatures))
-    return _Words("FAIL · roll back", reasons, outlook=wording.outlook())
+    if wording.decision.advice == "roll back":
+        title = "roll back"
+    else:
+        release = wording.release
+        title = f"{version_label(release.version)} is worse" if release is not None else "the new version is worse"
+    return _Words(f"FAIL · {title}", wording.compared(headline), outlook=wording.outlook())
 
 
 def _bake(title: str) -> Callable[[_Wording, Finding], _Words]:

@@ -16,6 +16,7 @@ from prodwatch.model.result import AssertionResult, RunResult, SignalResult, Ver
 from prodwatch.model.status import Status
 from prodwatch.report import console, ctrf, github, junit, nagios, tap
 from prodwatch.report import json as json_report
+from tests.support.verdict_facts import comparison, signature
 
 Golden = Callable[[str, bytes], None]
 
@@ -123,6 +124,41 @@ def test_every_signal_is_in_every_report_that_lists_checks(red: RunResult) -> No
     for name in ("result.json", "result.ndjson", "junit.xml", "ctrf.json", "result.tap", "summary.md", "console.txt"):
         text = FORMATS[name](red).decode()
         assert all(each.name.replace("*", "") in text for each in red.signals), name
+
+
+def test_comparisons_and_signatures_are_worded_alike_for_people_and_programs(green: RunResult) -> None:
+    worse, bound = comparison(Status.FAIL), signature(Status.FAIL)
+    accepted = signature(Status.SKIPPED, id="b", accepted="until 2027-01-15: sandbox")
+    run = msgspec.structs.replace(green, comparisons=(worse,), signatures=(signature(Status.INCONCLUSIVE), accepted))
+    for name in ("result.json", "result.ndjson", "summary.md", "console.txt"):
+        text = FORMATS[name](run).decode().replace("\\", "")
+        assert worse.message in text, name
+        assert bound.message in text, name
+    for name in ("summary.md", "console.txt"):
+        text = FORMATS[name](run).decode()
+        assert "listed only" in text
+        assert "accepted until 2027-01-15: sandbox" in text
+        assert "bound to v42" in FORMATS[name](msgspec.structs.replace(run, signatures=(bound,))).decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "gate", "annotation"),
+    [
+        (Status.FAIL, True, "::error title=fail%3A f errors::"),
+        (Status.FAIL, False, "::warning title=fail%3A f errors::"),
+        (Status.DEGRADED, False, "::warning title=degraded%3A f errors::"),
+        (Status.INCONCLUSIVE, True, None),
+        (Status.PASS, True, None),
+    ],
+)
+def test_a_comparison_is_annotated_when_the_new_version_is_worse(
+    status: Status, gate: bool, annotation: str | None, green: RunResult
+) -> None:
+    run = msgspec.structs.replace(green, comparisons=(comparison(status, gate=gate),))
+    commands = github.workflow_commands(run)
+    assert [each for each in commands if "f errors" in each] == (
+        [f"{annotation}{comparison(status).message.replace('%', '%25')}"] if annotation else []
+    )
 
 
 def test_an_advisory_failure_alone_is_not_red_in_any_test_report(red: RunResult) -> None:

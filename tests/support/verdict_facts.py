@@ -37,6 +37,7 @@ def comparison(status: Status, kind: ComparisonKind = "errors", **changes: Any) 
         **{
             "kind": kind,
             "id": f"f {kind}",
+            "function": "f",
             "basis": "requests",
             "status": status,
             "message": f"{kind} 5.1 % against 0.1 %",
@@ -53,12 +54,13 @@ def signature(status: Status, **changes: Any) -> SignatureResult:
         **{
             "id": "a1b2c3d4",
             "function": "f",
-            "signature": "KeyError ' tenant '",
+            "version": "42",
+            "signature": "KeyError 'tenant'",
             "example": "KeyError: 'tenant'",
             "status": status,
             "new": True,
             "canary": 5,
-            "message": "KeyError ' tenant ': 5 requests, 0.4 % of the new version",
+            "message": "KeyError 'tenant': 5 requests, 0.4 % of the new version",
             **changes,
         }
     )

@@ -9,6 +9,7 @@ import msgspec
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
 from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
+from prodwatch.judge.signatures.readable import readable
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import RequestBatch, SignatureKey, SignatureResult
 from prodwatch.model.environment import SignatureLimits
@@ -31,7 +32,7 @@ class SeenSignature(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     trace_id: str | None = None
     accepted: str | None = None
-    """Reason and end of an acceptance that is in force; None without one."""
+    """End and reason of an acceptance that is in force; None without one."""
 
 
 class SignatureComparison:
@@ -109,7 +110,8 @@ class SignatureComparison:
         return SignatureResult(
             id=signature_id(self.function, seen.key[1]),
             function=self.function,
-            signature=seen.key[1],
+            version=self.version,
+            signature=readable(seen.key[1]),
             example=seen.example,
             status=status,
             gate=self._limits.gate,
@@ -142,4 +144,4 @@ class SignatureComparison:
 def _sentence(seen: SeenSignature, canary: int, baseline: int, share: float | None) -> str:
     known = {True: "logged before the release, too", False: "new since the release", None: "the time before is unread"}
     part = f"{canary} requests" if share is None else f"{canary} requests, {format_percent(share)} of the new version"
-    return f"{seen.key[1]}: {part}, {baseline} of the old one, {known[seen.before]}"
+    return f"{readable(seen.key[1])}: {part}, {baseline} of the old one, {known[seen.before]}"

@@ -204,6 +204,7 @@ class _ErrorComparison:
         return ComparisonResult(
             kind=self._kind.name,
             id=f"{compared.function} {self._kind.name}",
+            function=compared.function,
             basis=self._basis,
             status=judged.status,
             gate=self._limits.gate and self._kind.name == "errors",
@@ -306,8 +307,12 @@ class _LatencyComparison:
         self.process = LatencyProcess(limits.ratio, limits.shift_s * 1000)
         self._canary = DurationHistogram()
         self._baseline = DurationHistogram()
+        self._cold_starts = (0, 0)
+        """Of the new and of the old version."""
 
     def add(self, canary: VersionCounts, baseline: VersionCounts) -> None:
+        new, old = self._cold_starts
+        self._cold_starts = (new + canary.cold_starts, old + baseline.cold_starts)
         if canary.warm_ms and not baseline.warm_ms:
             return
         if self.process.add(canary.warm_ms, baseline.warm_ms):
@@ -336,13 +341,21 @@ class _LatencyComparison:
         return ComparisonResult(
             kind="latency",
             id=f"{compared.function} latency",
+            function=compared.function,
             basis="requests",
             status=status,
             gate=self._limits.gate,
             reason_code=reason,
             message=message,
-            canary=ComparedVersion(version=compared.version, requests=warm, quantiles_ms=canary),
-            baseline=ComparedVersion(version=compared.baseline, requests=self._baseline.count, quantiles_ms=baseline),
+            canary=ComparedVersion(
+                version=compared.version, requests=warm, quantiles_ms=canary, cold_starts=self._cold_starts[0]
+            ),
+            baseline=ComparedVersion(
+                version=compared.baseline,
+                requests=self._baseline.count,
+                quantiles_ms=baseline,
+                cold_starts=self._cold_starts[1],
+            ),
             difference=difference,
             evidence=_exp(evidence),
             needed=self._needed,

@@ -49,7 +49,7 @@ def signature_id(function: str, text: str) -> str:
 
 
 def signature_text(tokens: Tokens) -> str:
-    """Return the tokens as one line to show."""
+    """Return the tokens as one text: the identity of a signature; `readable` is how people see it."""
     return " ".join(tokens)
 
 

@@ -1,0 +1,236 @@
+"""Comparisons of the versions of every release as rows, and the status of an error signature in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from prodwatch.judge.comparison.version_comparison import format_percent
+from prodwatch.model.comparison import Basis, ComparedVersion, ComparisonKind, ComparisonResult, SignatureResult
+from prodwatch.model.release import UNDER_WAY, present_releases
+from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState
+from prodwatch.model.status import Status
+from prodwatch.store.store import Store
+from prodwatch.text.units import format_ms
+from prodwatch.views.panel_freshness import freshness
+from prodwatch.views.release import version_label, without_release
+from prodwatch.views.status_style import STATES, State
+
+_SIGNALS: dict[ComparisonKind, str] = {
+    "errors": "errors",
+    "error_lines": "error lines",
+    "client_errors": "4xx answers",
+    "latency": "latency p95",
+    "metric": "metric",
+}
+_BASES: dict[Basis, str] = {"requests": "", "counts": " (by count)", "before/after": " (before/after)"}
+_SHOWN = "p95"
+_HIGHEST_SHOWN = 10_000
+"""Evidence above this number is abbreviated: it says no more."""
+
+
+class ComparisonRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison, or the cold starts of one function."""
+
+    id: str
+    function: str
+    signal: str
+    """`errors`, `latency p95`, `cold starts`."""
+    old: str
+    new: str
+    effect: str
+    """Difference with its interval; empty when there is none."""
+    evidence: str
+    """Number of times that the counts are likelier under harm."""
+    threshold: str
+    """Evidence that a failure takes."""
+    filled: float | None
+    """Share of the evidence that a failure takes, on a logarithmic scale, 0 to 1; None without evidence."""
+    needed: str
+    """Further requests of the new version until harm could be excluded."""
+    state: State | None
+    """None: a row that is not judged."""
+    gates: bool
+    note: str
+    """Why it does not count, or further figures."""
+
+
+class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
+    """The table of a moment."""
+
+    rows: tuple[ComparisonRow, ...]
+    old_version: str | None
+    """None where the functions have different versions."""
+    new_version: str | None
+    empty: str
+    """Why there are no rows."""
+    partial: str | None
+    """Which evidence cannot be read; None when all can."""
+    compared_up_to: datetime | None
+    """End of the last batch in which both versions served."""
+
+
+def comparisons(store: Store, now: datetime) -> Comparisons:
+    """Return the comparisons as of `now`, by function in the order of the releases."""
+    results = store.comparisons
+    several = len({each.function for each in results}) > 1
+    rows: list[ComparisonRow] = []
+    for each in results:
+        rows.append(_row(each, several=several))
+        if each.kind == "latency":
+            rows.append(_cold_starts(each, several=several))
+    versions = {(each.baseline.version, each.canary.version) for each in results}
+    old, new = versions.pop() if len(versions) == 1 else (None, None)
+    ends = [each.last_end_ms for each in results if each.last_end_ms is not None]
+    return Comparisons(
+        rows=tuple(rows),
+        old_version=old,
+        new_version=new,
+        empty=_empty(store, now),
+        partial=_partial(store, now),
+        compared_up_to=datetime.fromtimestamp(max(ends) / 1000, UTC) if ends else None,
+    )
+
+
+def signature_standing(signature: SignatureResult) -> str:
+    """Return `bound to v42`, `listed only`, or until when and why it is accepted."""
+    if signature.accepted is not None:
+        return f"accepted {signature.accepted}"
+    return f"bound to {version_label(signature.version)}" if signature.status is Status.FAIL else "listed only"
+
+
+def unproven(results: Sequence[ComparisonResult]) -> str | None:
+    """Return what the comparisons that gate have not proven, in one sentence; None when all of them exclude harm."""
+    left = [each for each in results if each.gate and each.status is not Status.PASS]
+    if not left:
+        return None
+    several = len({each.function for each in results}) > 1
+    errors = [each for each in left if each.kind == "errors"] or left
+    worst = max(errors, key=lambda each: math.inf if each.requests_needed is None else each.requests_needed)
+    name = f"{worst.function}: " if several and worst.function else ""
+    if not worst.canary.requests:
+        text = f"versions are not compared yet: {worst.message}"
+    elif worst.advisory is not None:
+        text = f"harm not excluded: {worst.message}"
+    elif worst.requests_needed:
+        warm = "warm " if worst.kind == "latency" else ""
+        text = f"harm not excluded yet: {worst.requests_needed:,} more {warm}requests"
+    else:
+        text = f"harm not excluded yet: {worst.message}"
+    more = len({each.function for each in errors}) - 1
+    return f"{name}{text}{f', and {more} more functions' if more > 1 else ', and 1 more function' if more else ''}"
+
+
+def _row(result: ComparisonResult, *, several: bool) -> ComparisonRow:
+    signal = _SIGNALS[result.kind] + _BASES[result.basis]
+    if result.kind == "metric":
+        signal = result.id
+    filled = None
+    if result.canary.requests:
+        filled = min(1.0, max(0.0, math.log(max(1.0, result.evidence)) / math.log(max(math.e, result.needed))))
+    quantiles = result.kind == "latency"
+    return ComparisonRow(
+        id=result.id,
+        function=result.function,
+        signal=f"{result.function} {signal}" if several and result.function else signal,
+        old=_value(result.baseline, quantiles=quantiles),
+        new=_value(result.canary, quantiles=quantiles),
+        effect=_effect(result),
+        evidence=_number(result.evidence) if filled is not None else "",
+        threshold=f"of {_number(result.needed)}" if filled is not None else "",
+        filled=filled,
+        needed=_still_needed(result),
+        state=STATES[result.status],
+        gates=result.gate,
+        note=result.advisory or (_quantiles(result) if quantiles else "" if result.gate else "never fails a release"),
+    )
+
+
+def _cold_starts(result: ComparisonResult, *, several: bool) -> ComparisonRow:
+    signal = "cold starts"
+    return ComparisonRow(
+        id=f"{result.id} cold starts",
+        function=result.function,
+        signal=f"{result.function} {signal}" if several and result.function else signal,
+        old=f"{result.baseline.cold_starts:,}",
+        new=f"{result.canary.cold_starts:,}",
+        effect="",
+        evidence="",
+        threshold="",
+        filled=None,
+        needed="",
+        state=None,
+        gates=False,
+        note="not in the latency",
+    )
+
+
+def _value(side: ComparedVersion, *, quantiles: bool) -> str:
+    if quantiles:
+        return format_ms(side.quantiles_ms[_SHOWN]) if _SHOWN in side.quantiles_ms else ""
+    return "" if side.share is None else format_percent(side.share)
+
+
+def _effect(result: ComparisonResult) -> str:
+    if result.difference is None:
+        return ""
+    if result.kind == "latency":
+        return f"{result.difference * 100:+.0f} %"
+    text = f"{result.difference * 100:+.1f} points"
+    least = None if result.at_least is None else f"{result.at_least * 100:.1f}"
+    most = None if result.at_most is None else f"{result.at_most * 100:.1f}"
+    if least and most:
+        return f"{text}, {least} to {most}"
+    return f"{text}, at least {least}" if least else f"{text}, at most {most}" if most else text
+
+
+def _still_needed(result: ComparisonResult) -> str:
+    if result.status in {Status.PASS, Status.FAIL} or result.requests_needed is None:
+        return ""
+    return f"{result.requests_needed:,}"
+
+
+def _quantiles(result: ComparisonResult) -> str:
+    old, new = result.baseline.quantiles_ms, result.canary.quantiles_ms
+    return ", ".join(
+        f"{name} {format_ms(old[name])} → {format_ms(new[name])}" for name in new if name != _SHOWN and name in old
+    )
+
+
+def _number(evidence: float) -> str:
+    if evidence < 1:
+        return "below 1"
+    return f"{evidence:,.0f}" if evidence < _HIGHEST_SHOWN else f"> {_HIGHEST_SHOWN - 1:,}"
+
+
+def _under_release(store: Store, now: datetime) -> Iterable[ReleaseState]:
+    return (each for each in present_releases(store.release.states.values(), now) if each.phase in UNDER_WAY)
+
+
+def _empty(store: Store, now: datetime) -> str:
+    present = present_releases(store.release.states.values(), now)
+    released = [each for each in present if each.phase is not ReleasePhase.NONE]
+    if not released:
+        return without_release(store)
+    if all(each.phase not in UNDER_WAY for each in released):
+        return f"{version_label(released[0].version)} {released[0].phase}: versions are no longer compared"
+    if all(each.previous is None for each in released):
+        return "the version before this release is not known, so nothing is compared"
+    return "nothing read yet"
+
+
+def _partial(store: Store, now: datetime) -> str | None:
+    parts = []
+    for each in _under_release(store, now):
+        name = f"logs:{each.group_id.key}"
+        status = store.sources.get(name)
+        if status is None:
+            parts.append(f"{each.function}: logs not read yet")
+        elif status.phase in UNREADABLE:
+            parts.append(f"{each.function}: logs {freshness(store, name, now).text}")
+        elif status.unread:
+            parts.append(f"{each.function}: logs not read as a whole")
+    return "; ".join(parts) or None
