@@ -68,9 +68,9 @@ def assemble(
     for secret in context.inputs.unmasked_secrets():
         if not secret.missing:
             context.notice("secret", context.redactor.text(f"{secret.message}; it is not masked in this result"))
-    problem = context.inputs.release_problem()
-    if problem is not None:
-        context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))
+    releases = context.inputs.known_releases()
+    if releases.problem is not None:
+        context.notice("release", context.redactor.text(f"the release under test is not known: {releases.problem}"))
     slow = _slow_machine(context, results, record.duration_s)
     if slow is not None:
         context.notice("stalled", slow)
@@ -107,7 +107,7 @@ def assemble(
             # Reading the profile loads the SDK, so it is asked only when AWS was.
             region=environment.aws.region or (context.aws.region_name() if usage.calls else None),
         ),
-        release=release_info(context.inputs.known_releases(), attested=_attested(results)),
+        release=release_info(releases.certain, attested=_attested(results)),
         verdict=decision.verdict,
         summary=summarize(results),
         checks=tuple(results),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
+from prodwatch.model.environment import place_of
 from prodwatch.model.identity import GroupId
 from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
-from prodwatch.runner.values.read_releases import read_releases
+from prodwatch.runner.values.read_releases import ReleaseReading, read_releases
 from prodwatch.session.engine import Engine
 from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
@@ -24,34 +25,59 @@ HISTORY = timedelta(days=7)
 
 async def release_of(engine: Engine) -> ReleaseState:
     """Return the release that the dashboard would show. Raises what `_releases` raises."""
-    release = main_release(await _releases(engine), engine.clock.now())
+    reading = await _releases(engine)
+    if reading.unread:
+        raise CannotVerifyError(
+            f"{reading.problem}; use a time instead of release", reading.reason or Reason.UNRESOLVED
+        )
+    release = main_release(reading.states, engine.clock.now())
     if release is None:
         raise CannotVerifyError("the release could not be read: no alias was found", Reason.UNRESOLVED)
     return release
 
 
-async def versions_under_release(engine: Engine) -> Callable[[GroupId], str | None]:
-    """Return a function from a log group to its own function's version under release, None for one without a release.
+async def selects_version_under_release(
+    engine: Engine, warn: Callable[[str], None]
+) -> Callable[[GroupId, str | None], bool]:
+    """Return a function from a log group and a line's version to whether that version is under release there.
 
-    While nothing is released, it is the version that serves. Raises what `_releases` raises.
+    While nothing is released, it is the version that serves. A function whose release could not be read is named by
+    `warn`, and all its lines are selected. Raises what `_releases` raises.
     """
-    states = await _releases(engine)
-    releases = FunctionReleases(states, engine.clock.now())
-    if releases.main is None:
-        return {writer: state.version for state in states for writer in state.writers}.get
+    reading = await _releases(engine)
+    read = {state.id for state in reading.states}
+    unread = {
+        group
+        for function in engine.environment.functions
+        if function.alias and function.id not in read
+        for group in ReleaseState(
+            function=function.name, log_group=function.log_group, place=place_of(function)
+        ).writers
+    }
+    for sentence in reading.unread:
+        warn(f"{sentence}; lines of all its versions are shown")
+    releases = FunctionReleases(reading.states, engine.clock.now())
+    serving = {writer: state.version for state in reading.states for writer in state.writers}
 
-    def version_of(group: GroupId) -> str | None:
-        release = releases.of_group(group)
-        return release.version if release is not None else None
+    def selects(group: GroupId, version: str | None) -> bool:
+        # A group that belongs to no function may hold the lines of any.
+        if group in unread or (unread and group not in serving):
+            return True
+        if releases.main is None:
+            expected = serving.get(group)
+        else:
+            release = releases.of_group(group)
+            expected = release.version if release is not None else None
+        return expected is not None and version == expected
 
-    return version_of
+    return selects
 
 
-async def _releases(engine: Engine) -> Sequence[ReleaseState]:
+async def _releases(engine: Engine) -> ReleaseReading:
     """Return the release of every function as the dashboard would show it.
 
-    Raises ConfigurationError when the environment has no function with an alias, and CannotVerifyError when AWS does
-    not provide the release.
+    Raises ConfigurationError when the environment has no function with an alias, and CannotVerifyError when AWS
+    provides none of the releases.
     """
     environment = engine.environment
     for unfilled in environment.unfilled_of("function", "release"):
@@ -69,12 +95,12 @@ async def _releases(engine: Engine) -> Sequence[ReleaseState]:
         clean=SignalRedactor(engine.redactor).text,
     )
     try:
-        states = [each for each in await source.poll() if isinstance(each, ReleaseState)]
+        states = tuple(each for each in await source.poll() if isinstance(each, ReleaseState))
         main = main_release(states, engine.clock.now())
-        if main is not None and main.started_at is not None:
-            return states
+        if main is not None and main.started_at is not None and not source.unread():
+            return ReleaseReading(states)
         # Without a deployment the version's creation time is the best estimate.
-        return await read_releases(environment, engine.aws, None, engine.clock) or states
+        return await read_releases(environment, engine.aws, None, engine.clock)
     except AwsError as caught:
         raise CannotVerifyError(f"the release could not be read: {caught.message}", caught.reason) from caught
     except LookupError as caught:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import FunctionTarget, ReleaseTarget
+from prodwatch.model.identity import HOME, Place
 from prodwatch.model.quantity import Headers
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason
@@ -103,7 +105,7 @@ async def test_a_check_that_asks_for_no_proof_needs_no_release(shop: Any) -> Non
     ],
 )
 def test_a_function_names_its_own(version: Any, function: Any, qualifier: Any, expected: Any) -> None:
-    assert proof(attest_function(version, function, qualifier, STATES)) == expected
+    assert proof(attest_function(version, function, qualifier, STATES, place=HOME)) == expected
 
 
 @pytest.fixture
@@ -255,3 +257,49 @@ async def test_a_release_nobody_can_read_is_a_notice_and_no_answer_proves_its_ve
     assert "the version under test could not be determined" in (check.message or "")
     assert [each.code for each in result.notices] == ["release"]
     assert result.release is None
+
+
+@pytest.mark.parametrize("unread", ["orders", "prices"])
+async def test_a_function_whose_release_cannot_be_read_silences_no_other(shop: Any, unread: str) -> None:
+    """`lambda` checks of the other function are judged; all that needs every function is open and names the unread."""
+    names = ("orders", "prices")
+    shop.environment = environment(
+        functions=tuple(FunctionTarget(name=name, alias="live") for name in names),
+        release=ReleaseTarget(attest="header('x-version')", match="v{version}"),
+    )
+    serving = shop.aws.answers["lambda:GetAlias"]
+
+    def alias(params: Any) -> Any:
+        if params["FunctionName"] == unread:
+            why = Reason.ACCESS_DENIED
+            raise AwsError("no permission", code="AccessDenied", reason=why, service="lambda", operation="GetAlias")
+        return serving(params)
+
+    shop.aws.answers["lambda:GetAlias"] = alias
+    shop.script("lambda", Observation(document={"status_code": 200}, version="42"))
+    shop.script("http", answer("v42"))
+    shop.script("scripted", {"ok": True})
+    common: dict[str, Any] = {"type": "lambda", "qualifier": "live", "mutates": False, "expect": ["status_code == 200"]}
+    result = await shop.run(
+        *(plain(name, function=name, **common) for name in names),
+        plain("http", type="http", url="https://x/", expect=["status == 200"]),
+        plain("filled", expect=["ok == true"], version="${release.version}"),
+    )
+    seen = {check.id: (check.status, check.reason_code, check.flags) for check in result.checks}
+    assert seen == {
+        **{name: ("pass", None, ("unattested",) if name == unread else ()) for name in names},
+        "http": ("inconclusive", "unattested", ("unattested",)),
+        "filled": ("error", "access_denied", ()),
+    }
+    assert result.release is None
+    (notice,) = result.notices
+    assert f"the release of {unread}:live could not be read: no permission" in notice.message
+
+
+def test_a_version_is_compared_with_the_function_of_its_own_region() -> None:
+    there = Place("", "us-east-1")
+    states = (*STATES, ReleaseState(function="orders", alias="live", version="7", place=there))
+    for place, version in ((HOME, "42"), (there, "7")):
+        assert proof(attest_function(version, "orders", "live", states, place=place)) == PROVEN
+        assert proof(attest_function(version, "orders", "live", states[::-1], place=place)) == PROVEN
+    assert proof(attest_function("7", "orders", "live", states, place=Place("pay", ""))) == NOT_COMPARED

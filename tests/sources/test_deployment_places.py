@@ -149,7 +149,7 @@ async def test_K9_a_failure_in_the_last_group_decides(page_size: int) -> None:
     aws, clock = CodeDeploy(), FakeClock()
     aws.page_size, aws.failed_ids = page_size, {"z-1"}
     aws.groups[HOME] = {f"g{n:02}": [] for n in range(20)} | {"z": ["z-1"]}
-    (state,) = await read_releases(environment(HOME), aws, None, clock)
+    (state,) = (await read_releases(environment(HOME), aws, None, clock)).states
     assert (state.phase, state.cause) == (ReleasePhase.FAILED, "HOOK: hook said no")
 
 
@@ -210,7 +210,7 @@ async def test_K13_a_rollback_at_home_is_none_elsewhere() -> None:
     assert phases == {HOME: ReleasePhase.FAILED, EAST: ReleasePhase.SUCCEEDED, PAY: ReleasePhase.NONE}
     events = {(each.subject, each.place) for each in records if isinstance(each, ReleaseEvent)}
     assert {("h-1", HOME), ("e-1", EAST)} <= events
-    headless = await read_releases(environment(*PLACES), aws, None, clock)
+    headless = (await read_releases(environment(*PLACES), aws, None, clock)).states
     assert {each.place: each.deployment for each in headless} == states
 
 
@@ -223,7 +223,7 @@ async def test_K13_an_application_that_one_place_lacks_has_no_deployments_there(
     assert states == {place: None if place == missing else "d-1" for place in PLACES}
     assert reader.unread() == ()
     assert NO_APPLICATION in (reader.note() or "")
-    headless = await read_releases(environment(*PLACES), aws, None, clock)
+    headless = (await read_releases(environment(*PLACES), aws, None, clock)).states
     assert [each.deployment for each in headless if each.place == missing] == [None]
 
 
@@ -248,6 +248,9 @@ async def test_K13_one_place_that_cannot_be_read_silences_itself(broken: Place, 
     (sentence,) = reader.unread()
     assert sentence.startswith("CodeDeploy")
     assert str(broken) in sentence
+    headless = await read_releases(environment(*PLACES), aws, None, clock)
+    assert {each.place: each.deployment for each in headless.states} == dict.fromkeys(set(PLACES) - {broken}, "d-1")
+    assert ([str(broken) in each for each in headless.unread], headless.reason) == ([True], reason)
 
 
 @pytest.mark.parametrize("reason", [Reason.ACCESS_DENIED, Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS])
@@ -259,6 +262,10 @@ async def test_K13_one_place_whose_aliases_cannot_be_read_silences_itself(broken
     states = {each.place for each in await reader.poll() if isinstance(each, ReleaseState)}
     assert set(PLACES) - {broken} <= states
     assert len(reader.unread()) == 1
+    headless = await read_releases(environment(*PLACES), aws, None, clock)
+    assert {each.place for each in headless.states} == set(PLACES) - {broken}
+    assert ([str(broken) in each for each in headless.unread], headless.reason) == ([True], reason)
+    assert headless.certain == ()
 
 
 # K18

@@ -86,6 +86,6 @@ async def test_K24_a_run_and_the_dashboard_name_the_same_release(story: str) -> 
     )
     states = [each for each in await source.poll() if isinstance(each, ReleaseState)]
     dashboard = main_release(present_releases(states, clock.now()), clock.now())
-    run = main_release(await read_releases(target, aws_of(deployments, alias), None, clock), clock.now())
+    run = main_release((await read_releases(target, aws_of(deployments, alias), None, clock)).states, clock.now())
     assert seen(dashboard) == seen(run)
     assert seen(run)[:3] == expected

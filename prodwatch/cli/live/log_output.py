@@ -187,10 +187,10 @@ class LogStream:
         hold_s: float = HOLD_S,
         only_errors: bool = False,
         version: str | None = None,
-        version_of: Callable[[GroupId], str | None] | None = None,
+        selects_version: Callable[[GroupId, str | None], bool] | None = None,
         chosen_by: LogFilter | None = None,
     ) -> None:
-        """`version` is that of every group's lines, `version_of` returns that of a group; both None: lines of all."""
+        """`version` is that of every group's lines, `selects_version` decides by group; both None: lines of all."""
         self._hold_s = hold_s
         self._sink = sink
         self._render = render
@@ -200,7 +200,7 @@ class LogStream:
         """The window is over, so all lines can wait for the last one."""
         self._only_errors = only_errors
         self._version = version
-        self._version_of = version_of
+        self._selects_version = selects_version
         self._filter = chosen_by
         self.problem: str | None = None
         self._held: list[LogRecord] = []
@@ -280,10 +280,9 @@ class LogStream:
             return False
         if not self._matches(record):
             return False
-        if self._version is None and self._version_of is None:
+        if self._selects_version is None and self._version in {None, record.version}:
             return True
-        version = self._version if self._version_of is None else self._version_of(record.writer)
-        if version is not None and record.version == version:
+        if self._selects_version is not None and self._selects_version(record.writer, record.version):
             return True
         self._without_version += record.version is None
         return False

@@ -19,7 +19,7 @@ from prodwatch.session.engine import Engine
 from prodwatch.session.function_log_groups import find_function_groups
 from prodwatch.session.live_sources import log_source
 from prodwatch.session.log_groups import LOG_TABLES, expand, functions_named, source_key, targets_of
-from prodwatch.session.resolve_window import versions_under_release, window_of
+from prodwatch.session.resolve_window import selects_version_under_release, window_of
 from prodwatch.session.stream_completion import StreamCompletion
 from prodwatch.sources.build_sources import unfilled_sources
 from prodwatch.text.parse_user_times import Moment
@@ -79,7 +79,7 @@ class LogRequest:
                 hold_s=HOLD_S if follows else HOLD_TO_END_S,
                 only_errors=self.only_errors,
                 version=None if by_release or self.version is None else self.version.removeprefix("v"),
-                version_of=await versions_under_release(engine) if by_release else None,
+                selects_version=await selects_version_under_release(engine, error) if by_release else None,
                 chosen_by=self.chosen_by,
             ),
             completion=StreamCompletion(

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.model.identity import FunctionId, Place
 from prodwatch.model.quantity import Headers
 from prodwatch.model.release import responding_versions
 from prodwatch.model.signal import ReleaseState
@@ -52,14 +53,15 @@ def attest(
     `text` is None when the response has nothing there. `match` shows how a response writes a version: `v{version}`.
     With several functions under release, the response is proven when it names the version of any of them, unless
     that number is also the old version of another function that still receives traffic: then either may have
-    responded. `problem` says why the release could not be read, None when it was.
+    responded. `problem` says why the release of a function could not be read, None when all were read: otherwise the
+    version may be that function's, new or old.
     """
     if text is None:
         message = f"nothing proves which version responded: {place} is not in the response, or is there twice"
         return Attestation(reason=Reason.UNATTESTED, message=message)
     version = _version_in(text, match)
     expected = [version for state in releases for version in responding_versions(state)]
-    if not expected and problem is not None:
+    if problem is not None:
         message = f'{place} is "{text}", but the version under test could not be determined: {problem}'
         return Attestation(version=version or text, reason=Reason.UNATTESTED, message=message)
     if not expected:
@@ -90,9 +92,9 @@ def is_version(qualifier: str | None) -> bool:
 
 
 def attest_function(
-    version: str, function: str, qualifier: str | None, releases: Sequence[ReleaseState]
+    version: str, function: str, qualifier: str | None, releases: Sequence[ReleaseState], *, place: Place
 ) -> Attestation:
-    """Compare the version a Lambda function reports for itself with the one under test.
+    """Compare the version a Lambda function of an account and region reports for itself with the one under test.
 
     Only calls through the alias under release count: a check that names another qualifier wants exactly that one.
     """
@@ -101,7 +103,7 @@ def attest_function(
     if is_version(qualifier) and version != qualifier:
         message = f"another version responded: {name} ran version {version}, the check asks for {qualifier}"
         return Attestation(version=version, reason=Reason.VERSION_MISMATCH, message=message)
-    state = next((state for state in releases if state.function == name and state.alias == qualifier), None)
+    state = next((state for state in releases if state.id == FunctionId(name, qualifier or "", place)), None)
     expected = responding_versions(state) if state is not None else ()
     if not expected:
         return Attestation(version=version)

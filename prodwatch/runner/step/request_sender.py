@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from prodwatch.assertions import MISSING
 from prodwatch.aws.call_time_limits import OWN_LIMIT_S, QUEUE_LIMIT_S
 from prodwatch.errors import CannotVerifyError, UnavailableFeatureError
+from prodwatch.model.environment import place_of
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
@@ -196,12 +197,14 @@ class RequestSender:
             value = step.attest.read(with_certain_headers(observation.document), holes=holes)
             text = None if value is MISSING or value is None else str(value)
             place = step.definition.attest or release.attest or ""
-            problem = self._execution.context.inputs.release_problem()
+            problem = self._execution.context.inputs.known_releases().problem
             return attest(text, place, release.match, self._releases, problem=problem)
         if observation.version is not None and step.type == "lambda":
             function, qualifier = str(self.params.get("function", "")), self.params.get("qualifier")
             qualifier = None if qualifier is None else str(qualifier)
-            return attest_function(observation.version, function, qualifier, self._releases)
+            return attest_function(
+                observation.version, function, qualifier, self._releases, place=place_of(step.definition)
+            )
         return NOT_ATTESTED
 
 

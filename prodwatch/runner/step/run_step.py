@@ -255,7 +255,7 @@ def _probe(execution: Execution, step: CompiledStep) -> Probe:
 
 def _probe_context(execution: Execution, step: CompiledStep) -> ProbeContext:
     context = execution.context
-    releases = context.inputs.known_releases()
+    releases = context.inputs.known_releases().states
     return ProbeContext(
         clock=context.clock,
         environment=context.environment,

@@ -21,7 +21,7 @@ from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
 from prodwatch.runner.options import ReleaseOverride
-from prodwatch.runner.values.read_releases import read_releases
+from prodwatch.runner.values.read_releases import ReleaseReading, read_releases
 from prodwatch.settings.suggestions import closest
 from prodwatch.settings.template import Reference, UnresolvedError
 from prodwatch.text.redact import MIN_LENGTH, Redactor
@@ -30,8 +30,8 @@ StackReader = Callable[[StackReference], Awaitable[Mapping[str, str]]]
 """Outputs or resources of one stack; raises AwsError, or LookupError when the stack does not exist."""
 SecretReader = Callable[[SecretReference], Awaitable[str]]
 """Value of one secret; raises AwsError, or LookupError when the secret does not exist."""
-ReleaseReader = Callable[[], Awaitable[Sequence[ReleaseState]]]
-"""Release state of every function; raises AwsError, or LookupError for one that does not exist."""
+ReleaseReader = Callable[[], Awaitable[ReleaseReading]]
+"""Release state of every function; raises AwsError or LookupError when none could be read."""
 
 VANTAGE = "PRODWATCH_VANTAGE"
 """Environment variable that names the place prodwatch runs at."""
@@ -152,19 +152,16 @@ class RemoteInputs:
         await asyncio.gather(*pending, return_exceptions=True)
 
     async def releases(self) -> Sequence[ReleaseState]:
-        """Return the release state of every function; empty when there is no release or it could not be read."""
+        """Return the release state of every function that could be read; empty without one."""
         await self.ensure((_RELEASE,))
-        return self.known_releases()
+        return self.known_releases().states
 
-    def known_releases(self) -> Sequence[ReleaseState]:
-        """Return the release as far as it has been read, without waiting."""
-        releases = self._values.get(("release", ""))
-        return () if releases is None or isinstance(releases, Unavailable) else releases
-
-    def release_problem(self) -> str | None:
-        """Return why the release could not be read, None when it was read or not requested."""
-        releases = self._values.get(("release", ""))
-        return releases.message if isinstance(releases, Unavailable) else None
+    def known_releases(self) -> ReleaseReading:
+        """Return the releases as far as they have been read, without waiting."""
+        reading = self._values.get(("release", ""))
+        if isinstance(reading, Unavailable):
+            return ReleaseReading(unread=(reading.message,), reason=reading.reason)
+        return ReleaseReading() if reading is None else reading
 
     def _task(self, key: tuple[str, str]) -> asyncio.Task[Any]:
         task = self._tasks.get(key)
@@ -257,9 +254,12 @@ class RemoteInputs:
         return outputs[name]
 
     @staticmethod
-    def _release_value(reference: Reference, releases: Sequence[ReleaseState], path: tuple[str, ...]) -> Any:
+    def _release_value(reference: Reference, reading: ReleaseReading, path: tuple[str, ...]) -> Any:
         name = path[0] if path else ""
-        release = first_release(releases)
+        if reading.problem is not None:
+            why = f"release.{name} is not known: {reading.problem}"
+            raise MissingInputError(reference, _unread(why, reading.reason or Reason.UNRESOLVED))
+        release = first_release(reading.states)
         field = {"version": "version", "previous": "previous", "started_at": "started_at", "state": "phase"}.get(name)
         value = None if release is None or field is None else getattr(release, field)
         if value is None:
