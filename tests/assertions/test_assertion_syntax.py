@@ -75,7 +75,13 @@ def test_canonical_print(source: str, printed: str) -> None:
         ("3d", Duration(3 * 86400 * 10**9)),
         ("512B", 512),
         ("1.5kB", 1500),
+        ("2MB", 2 * 10**6),
+        ("2GB", 2 * 10**9),
+        ("2TB", 2 * 10**12),
+        ("2KiB", 2 * 2**10),
+        ("2MiB", 2 * 2**20),
         ("2GiB", 2 * 2**30),
+        ("2TiB", 2 * 2**40),
         ("5%", Decimal("0.05")),
         ("0.1%", Decimal("0.001")),
         ("100%", 1),
@@ -276,3 +282,11 @@ def test_equal_texts_are_parsed_once() -> None:
     assert parse("status == 200") != parse("status == 201")
     assert parse("status == 200") != "status == 200"
     assert parse_path("a . b") == parse_path("a.b")
+
+
+@pytest.mark.parametrize(("length", "shown"), [(40, "x" * 40), (41, "x" * 39 + "…")])
+def test_a_text_that_is_not_a_value_is_shown_in_40_characters(length: int, shown: str) -> None:
+    with pytest.raises(AssertionSyntaxError) as caught:
+        parse(f"a == {'x' * length}")
+    assert shown in str(caught.value)
+    assert "x" * 41 not in str(caught.value)

@@ -91,6 +91,23 @@ async def test_a_stack_that_could_not_be_read_is_asked_again_next_round(shop: An
     await runner.close()
 
 
+async def test_the_outputs_of_a_stack_are_read_again_after_five_minutes(shop: Any) -> None:
+    from prodwatch.model.environment import StackReference
+
+    shop.environment = environment(stacks={"shop": StackReference(name="shop")})
+    shop.aws.answers["cloudformation:DescribeStacks"] = lambda _params: {
+        "Stacks": [{"Outputs": [{"OutputKey": "Url", "OutputValue": "u"}]}]
+    }
+    runner = shop.runner([plain("a", expect=["ok == true"], url="${stack.shop.Url}")])
+    reads = []
+    for pause_s in (1000, 300, 1, 299):
+        await shop.clock.advance(pause_s)
+        await runner.run_round(["a"], RunOptions())
+        reads.append(shop.aws.count("cloudformation:DescribeStacks"))
+    assert reads == [1, 1, 2, 2]
+    await runner.close()
+
+
 async def test_a_cancelled_round_cleans_up_before_it_gives_way(shop: Any) -> None:
     hanging = shop.script("hanging", {"ok": True}, takes_s=1000)
     removing = shop.script("removing", {"deleted": True})
