@@ -166,7 +166,7 @@ def read_hole(source: str, start: int) -> int:
             return position + 1
         if character in "'\"":
             closing = source.find(character, position + 1)
-            if closing < 0:
+            if closing == -1:
                 break
             position = closing
         position += 1
