@@ -148,3 +148,9 @@ def test_D_the_searches_of_an_order_together_have_the_time_of_one() -> None:
 def test_D_patterns_of_an_order_are_checked_when_the_file_is_read(value: str, sentence: str) -> None:
     with pytest.raises(AssertionSyntaxError, match=re.escape(sentence)):
         parse(f"lines matches in order {value}")
+
+
+def test_groups_may_be_nested_59_deep_and_no_deeper() -> None:
+    assert search("(" * 59 + "a" + ")" * 59, "a")
+    with pytest.raises(PathError, match="nests groups more than"):
+        compile_pattern("(" * 60 + "a" + ")" * 60)

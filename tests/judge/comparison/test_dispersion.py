@@ -65,3 +65,11 @@ def test_one_environment_with_most_of_the_bad_requests_is_named() -> None:
 def test_the_tail_is_that_of_scipy(at_least: int) -> None:
     theirs = stats.hypergeom.sf(at_least - 1, 500, 40, 60)
     assert hypergeometric_tail(at_least, 500, 40, 60) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_the_dispersion_of_a_split_is_chi_square_for_each_degree_of_freedom() -> None:
+    rng = random.Random(11)
+    split = [Stratum(poisson(rng, 20), 0, poisson(rng, 180), 0) for _ in range(10)]
+    table = [[each.canary for each in split], [each.baseline for each in split]]
+    expected = stats.chi2_contingency(table, correction=False)
+    assert split_dispersion(split) == pytest.approx(expected.statistic / expected.dof)
