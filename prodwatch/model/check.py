@@ -83,6 +83,8 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     poll: Poll | None = None
     hold_s: float | None = None
     hold_every_s: float | None = None
+    hold_accumulates: bool = False
+    """Every look of `hold` reads all that the earlier ones read, so that only the last has to be complete."""
     repeat: Repeat | None = None
     for_each: str | None = None
     """A template that yields a list; the step runs once per element, available as `${each…}`."""

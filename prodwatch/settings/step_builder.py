@@ -133,7 +133,8 @@ def read_request(
     fields = Fields(fields_of(spec), spec.one_of_several(params))
     hold_s, hold_every_s = _hold(cursor, right)
     expect = right.get("expect", ())
-    if spec.quiet_expect and "quiet_for" in params:
+    quiet = bool(spec.quiet_expect) and "quiet_for" in params
+    if quiet:
         _check_quiet(cursor, right)
         right = {name: value for name, value in right.items() if name != "poll"}
         expect = spec.quiet_expect
@@ -156,6 +157,7 @@ def read_request(
         poll=poll,
         hold_s=hold_s,
         hold_every_s=poll.every_s if hold_s is not None and hold_every_s is None and poll is not None else hold_every_s,
+        hold_accumulates=quiet,
         precondition=right.get("precondition", False),
         repeat=_repeat(cursor.at("repeat"), right.get("repeat"), fields),
         for_each=right.get("for_each"),

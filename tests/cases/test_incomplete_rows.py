@@ -284,8 +284,8 @@ async def test_D_quiet_for_waits_for_its_whole_length(bench: Bench) -> None:
     assert bench.clock.monotonic_s() - began_s >= 30
 
 
-@pytest.mark.parametrize("cut_s", [0, 12, 30], ids=["first look", "a look between", "last look"])
-async def test_D_quiet_for_is_never_a_pass_when_a_look_was_not_read_to_its_end(bench: Bench, cut_s: float) -> None:
+@pytest.mark.parametrize("cut_s", [0, 12, 30], ids=["every look", "from one between on", "the last look"])
+async def test_D_quiet_for_is_never_a_pass_when_the_last_look_was_cut(bench: Bench, cut_s: float) -> None:
     def lines(_request: Mapping[str, Any]) -> dict[str, Any]:
         if bench.clock.monotonic_s() >= cut_s:
             raise refused_call("ThrottlingException", Reason.THROTTLED)
@@ -293,6 +293,48 @@ async def test_D_quiet_for_is_never_a_pass_when_a_look_was_not_read_to_its_end(b
 
     bench.aws.answers["logs:FilterLogEvents"] = lines
     assert await outcome(bench, QUIET) == "error"
+
+
+@pytest.mark.parametrize("reason", [Reason.THROTTLED, Reason.API_ERROR], ids=str)
+@pytest.mark.parametrize(
+    ("from_s", "until_s", "line_s", "status"),
+    [
+        (0, 1, None, "pass"),
+        (12, 18, None, "pass"),
+        (0, 29, None, "pass"),
+        (0, 31, None, "not"),
+        (28, 60, None, "not"),
+        (0, 12, 3, "fail"),
+        (12, 18, 13, "fail"),
+    ],
+    ids=["first", "between", "all but the last", "all", "last", "first, then a line", "between, a line meanwhile"],
+)
+async def test_D_quiet_for_is_judged_by_a_last_look_that_was_read_to_its_end(
+    bench: Bench, reason: Reason, from_s: float, until_s: float, line_s: float | None, status: str
+) -> None:
+    """A group that is throttled, or does not exist yet, for part of the wait; a line that then becomes visible."""
+    began_s = bench.clock.monotonic_s()
+    code = "ThrottlingException" if reason is Reason.THROTTLED else "ResourceNotFoundException"
+
+    def lines(_request: Mapping[str, Any]) -> dict[str, Any]:
+        now_s = bench.clock.monotonic_s() - began_s
+        if from_s <= now_s < until_s:
+            raise refused_call(code, reason)
+        at_ms = int((START + timedelta(seconds=line_s or 0)).timestamp() * 1000)
+        event = {"eventId": "1", "timestamp": at_ms, "message": "ERROR no stock", "logStreamName": "s"}
+        return {"events": [event] if line_s is not None and now_s >= line_s else []}
+
+    bench.aws.answers["logs:FilterLogEvents"] = lines
+    undecided = "error" if reason is Reason.THROTTLED else "inconclusive"
+    assert await outcome(bench, QUIET) == (undecided if status == "not" else status)
+    waited_s = bench.clock.monotonic_s() - began_s
+    assert waited_s >= 30 if status != "fail" else waited_s < 30
+
+
+async def test_D_quiet_for_without_permission_ends_at_the_first_look(bench: Bench) -> None:
+    bench.aws.failing["logs:FilterLogEvents"] = refused_call("AccessDeniedException", Reason.ACCESS_DENIED)
+    assert await outcome(bench, QUIET) == "error"
+    assert bench.clock.monotonic_s() < 10
 
 
 async def test_D_quiet_for_of_a_group_that_does_not_exist_proves_nothing(bench: Bench) -> None:

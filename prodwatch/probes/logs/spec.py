@@ -38,9 +38,9 @@ SPECS = (
             " lines. `complete` is true when the window was read to its end; otherwise an absence of lines is"
             " `inconclusive`. So is an absence of lines with a value in `fields` when no line that was read has"
             " such a field. `quiet_for` is a claim of absence with its wait: the group is read again and again for"
-            " that long, a matching line is a `fail` at once, and a reading that was not complete is"
-            " `inconclusive`. CloudWatch does not report a `filter` with a misspelt field: use the same filter in"
-            " a check for lines that must exist. A relative `since` counts from the first look: with `poll` or `hold`"
+            " that long, a matching line is a `fail` at once, and the last reading, which covers all"
+            " earlier ones, has to be complete. CloudWatch does not report a `filter` with a misspelt field: use"
+            " the same filter in a check for lines that must exist. A relative `since` counts from the first look: with `poll` or `hold`"
             " the window grows and does not slide."
         ),
         keys=(

@@ -148,7 +148,7 @@ class Attempts:
         ending = await self._first()
         if self._step.persists:
             ending = await self._persist(ending)
-        if ending is Ending.ANSWERED and hold_s is not None and self._last is not None and self._last.holds:
+        if hold_s is not None and self._last is not None and (self._right(ending) or self._has_gap(ending)):
             ending = await self._hold(hold_s)
         return self._outcome(ending)
 
@@ -284,23 +284,42 @@ class Attempts:
             return Ending.FAILED
         return Ending.NEVER if (judged.until or judged.expect).nothing_there else Ending.WRONG
 
+    def _right(self, ending: Ending) -> bool:
+        """Return whether the last attempt found the expected state."""
+        return ending is Ending.ANSWERED and self._last is not None and self._last.holds
+
+    def _has_gap(self, ending: Ending) -> bool:
+        """Return whether the last attempt decided nothing and a later look of the hold reads what it did not."""
+        if not self._step.definition.hold_accumulates or self._last is None:
+            return False
+        failure = self._last.failure
+        if ending is Ending.ANSWERED:
+            return self._last.expect.ok is None
+        return ending in {Ending.FAILED, Ending.STALLED} and failure is not None and not _permanent(failure)
+
     async def _hold(self, hold_s: float) -> Ending:
-        """Sample until `expect` has stayed true for `hold_s` since it was first seen true."""
+        """Sample until `expect` has stayed true for `hold_s` since the first look; the last look has to be true."""
         assert self._last is not None
         since_s, met = self._last.ended_s, self._last.until
-        right_at = self._last.started_at
-        self._held = right_at, right_at
+        ending = Ending.ANSWERED
+        self._note_right(ending)
         while (left_s := hold_s - (self._clock.monotonic_s() - since_s)) > _EPSILON_S:
             pause_s = max(self._step.hold_every_s, MIN_DELAY_S, self._last.observation.pause_s)
             if not await self._sleep(min(pause_s, left_s)):
                 return Ending.OUT_OF_TIME
             ending = await self._request("hold", met)
-            if ending is not Ending.ANSWERED:
-                return ending
-            if not self._last.holds:
-                return Ending.ANSWERED if self._last.expect.ok is None else Ending.LOST
-            self._held = right_at, self._last.started_at
-        return Ending.ANSWERED
+            if not self._right(ending) and not self._has_gap(ending):
+                wrong = ending is Ending.ANSWERED and self._last.expect.ok is False
+                return Ending.LOST if wrong and self._held is not None else ending
+            self._note_right(ending)
+        return ending
+
+    def _note_right(self, ending: Ending) -> None:
+        """Remember when the last attempt of a hold was sent, if it found the expected state."""
+        if self._right(ending):
+            assert self._last is not None
+            first_at = self._last.started_at if self._held is None else self._held[0]
+            self._held = first_at, self._last.started_at
 
     def _left_s(self) -> float | None:
         deadline_s = self._deadline()
