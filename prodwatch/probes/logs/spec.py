@@ -40,8 +40,8 @@ SPECS = (
             " such a field. `quiet_for` is a claim of absence with its wait: the group is read again and again for"
             " that long, a matching line is a `fail` at once, and the last reading, which covers all"
             " earlier ones, has to be complete. CloudWatch does not report a `filter` with a misspelt field: use"
-            " the same filter in a check for lines that must exist. A relative `since` counts from the first look: with `poll` or `hold`"
-            " the window grows and does not slide."
+            " the same filter in a check for lines that must exist. A relative `since` counts from the first look: with"
+            " `poll` or `hold` the window grows and does not slide."
         ),
         keys=(
             Key(name="group", kind="text", required=True, doc="Log group, or a prefix that ends in `*`."),
