@@ -57,6 +57,8 @@ class GateProgress:
             if each.gate or each.status == "degraded"
         ]
         lines += [f"  {_MARKS[each.status]:<5} {each.message}" for each in facts.signatures[:3]]
+        if facts.coverage is not None and facts.coverage.functions:
+            lines.append(f"  routes: {facts.coverage.message}")
         measured = [each for each in facts.checks if each.status is not None]
         green = sum(each.status in {"pass", "degraded"} for each in measured)
         lines.append(f"  checks: {green} of {len(facts.checks)} green in their latest round")

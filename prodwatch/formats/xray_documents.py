@@ -90,6 +90,7 @@ def parse_summary(document: Mapping[str, Any]) -> TraceSummary:
         method=http.get("HttpMethod"),
         url=http.get("HttpURL"),
         status=http.get("HttpStatus"),
+        client=http.get("ClientIp"),
         fault=bool(document.get("HasFault")),
         error=bool(document.get("HasError")),
         throttle=bool(document.get("HasThrottle")),

@@ -142,11 +142,9 @@ def _unproven(evidence: Evidence) -> Finding | None:
 
 def _uncovered(evidence: Evidence) -> Finding | None:
     coverage = evidence.facts.coverage
-    if coverage is None or not evidence.facts.final or not coverage.needed:
+    if coverage is None or not evidence.facts.final or coverage.suffices:
         return None
-    if coverage.routes and coverage.served >= coverage.needed * coverage.routes:
-        return None
-    return Finding(rule=Rule.UNCOVERED, status=Status.INCONCLUSIVE)
+    return Finding(rule=Rule.UNCOVERED, status=Status.INCONCLUSIVE, coverage=coverage)
 
 
 def _unattested(evidence: Evidence) -> Finding | None:

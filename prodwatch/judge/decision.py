@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from prodwatch.judge.facts import CheckFact, SignalFact, SourceFact
-from prodwatch.model.comparison import ComparisonResult, SignatureResult
+from prodwatch.model.comparison import ComparisonResult, Coverage, SignatureResult
 from prodwatch.model.result import Verdict
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Status
@@ -89,6 +89,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[ReleaseState, ...] = ()
     comparisons: tuple[ComparisonResult, ...] = ()
     signatures: tuple[SignatureResult, ...] = ()
+    coverage: Coverage | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from prodwatch.model.comparison import ComparisonResult, SignatureResult
+from prodwatch.model.comparison import ComparisonResult, Coverage, SignatureResult
 from prodwatch.model.result import Blocking, CheckResult, SignalResult
 from prodwatch.model.signal import ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
@@ -112,20 +112,6 @@ class WindowFact(msgspec.Struct, frozen=True, kw_only=True):
     """Parts that have not been read to their end."""
 
 
-class CoverageFact(msgspec.Struct, frozen=True, kw_only=True):
-    """Routes of the old version that the new one has served."""
-
-    needed: float
-    """Share of the old version's routes that the new one must have served, 0 to 1."""
-    served: int
-    routes: int
-    """Routes that the old version served often enough to expect them."""
-    traffic: float
-    """Share of the old version's requests on the served routes, 0 to 1."""
-    missing: tuple[str, ...] = ()
-    """Sentences about routes that were not served, the most expected first."""
-
-
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one verdict rests on, at one moment."""
 
@@ -141,8 +127,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Of every release in `releases` whose two versions are compared."""
     signatures: tuple[SignatureResult, ...] = ()
     """Error signatures since the release."""
-    coverage: CoverageFact | None = None
-    """Routes that the new version has served; None where they are not known."""
+    coverage: Coverage | None = None
+    """Routes that the new versions have served; None in a run."""
     require: Literal["errors", "none"] = "none"
     """Comparison that a passing gate must prove."""
     final: bool = False

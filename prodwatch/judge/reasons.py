@@ -133,8 +133,9 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
     if finding.rule is Rule.UNPROVEN and not finding.comparisons:
         message = "the two versions were not compared"
         found.append(Blocking(kind="comparison", id="errors", status=finding.status, message=message))
-    if finding.rule is Rule.UNCOVERED:
-        found.append(Blocking(kind="run", id="coverage", status=finding.status, message="too few routes were served"))
+    if finding.coverage is not None:
+        message = finding.coverage.message
+        found.append(Blocking(kind="run", id="coverage", status=finding.status, message=message))
     if finding.rule is Rule.ALL_SKIPPED:
         found += [
             Blocking(kind="check", id=each.id, status=Status.SKIPPED, message=each.message) for each in finding.checks
@@ -240,12 +241,10 @@ def _unproven(evidence: Evidence, headline: Finding) -> str:
     return f"Harm is not excluded: {evidence.sentence(headline.comparisons[0])}."
 
 
-def _uncovered(evidence: Evidence, _headline: Finding) -> str:
-    coverage = evidence.facts.coverage
-    if coverage is None or not coverage.routes:
-        return "No route of the new version is known, so its coverage is not."
-    missing = f": {coverage.missing[0]}" if coverage.missing else ""
-    return f"The new version has served {coverage.served} of {coverage.routes} routes{missing}."
+def _uncovered(_evidence: Evidence, headline: Finding) -> str:
+    assert headline.coverage is not None
+    message = headline.coverage.message
+    return f"Too few routes: {message}."
 
 
 def _degraded(evidence: Evidence, headline: Finding) -> str:
@@ -260,7 +259,9 @@ def _degraded(evidence: Evidence, headline: Finding) -> str:
 
 def _passed(evidence: Evidence, headline: Finding) -> str:
     noun = "check" if len(evidence.gating) == 1 else "checks"
-    return f"{len(headline.checks)} of {len(evidence.gating)} {noun} passed{_skipped(evidence)}."
+    coverage = evidence.facts.coverage
+    routes = f"; {coverage.message}" if coverage is not None and coverage.routes and evidence.facts.final else ""
+    return f"{len(headline.checks)} of {len(evidence.gating)} {noun} passed{_skipped(evidence)}{routes}."
 
 
 def _skipped(evidence: Evidence) -> str:

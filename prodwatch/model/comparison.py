@@ -143,3 +143,56 @@ class SignatureResult(msgspec.Struct, frozen=True, kw_only=True):
     """End and reason of the acceptance: `until 2027-01-15: payment sandbox`."""
     message: str
     """One sentence with the figures."""
+
+
+class MissingRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """A route of the old version that the new one has not served."""
+
+    route: str
+    baseline: int
+    """Requests of the old version on it."""
+    expected: float
+    """Requests of the new version on it, if its traffic were like that of the old one."""
+
+
+class RouteCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes of the old version of one function that the new one has served."""
+
+    function: str
+    version: str
+    baseline: str
+    routes: int = 0
+    """Routes that the old version has served, before and since the release; 0 when none is known."""
+    served: int = 0
+    requests: int = 0
+    """Requests of the old version whose route is known."""
+    traffic: float = 0.0
+    """Share of these on the served routes, 0 to 1."""
+    known: float = 0.0
+    """Share of the old version's requests whose route is known, 0 to 1."""
+    missing: tuple[MissingRoute, ...] = ()
+    """Routes that were not served, the most requested first; at most 20."""
+    message: str
+
+    def reaches(self, needed: float) -> bool:
+        """Return whether at least the share `needed` of the routes was served; False where none is known."""
+        return needed <= 0 or (self.routes > 0 and self.served >= needed * self.routes)
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes that the new versions of a release have served."""
+
+    needed: float
+    """Share of the old version's routes that the new one must have served, 0 to 1."""
+    routes: int = 0
+    served: int = 0
+    traffic: float = 0.0
+    """Share of the old versions' requests on the served routes, 0 to 1."""
+    message: str
+    """`judged on 9 of 12 routes, 97 % of traffic`."""
+    functions: tuple[RouteCoverage, ...] = ()
+
+    @property
+    def suffices(self) -> bool:
+        """Whether every function reaches the share that is needed."""
+        return self.needed <= 0 or (bool(self.functions) and all(each.reaches(self.needed) for each in self.functions))

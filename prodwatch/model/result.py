@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from prodwatch.model.check import SourcePosition
-from prodwatch.model.comparison import ComparisonResult, SignatureResult
+from prodwatch.model.comparison import ComparisonResult, Coverage, SignatureResult
 from prodwatch.model.status import Reason, Status
 
 SCHEMA = "prodwatch.result/1"
@@ -273,6 +273,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Comparisons of the new version with the old one; empty in a `check`."""
     signatures: tuple[SignatureResult, ...] = ()
     """Error signatures of the new version; empty in a `check`."""
+    coverage: Coverage | None = None
+    """Routes that the new version has served; null in a `check`."""
     rounds: tuple[RoundCount, ...] = ()
     """Rounds of a gate; empty in a `check`."""
     notices: tuple[Notice, ...] = ()

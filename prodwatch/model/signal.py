@@ -127,6 +127,8 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     url: str | None = None
     status: int | None = None
+    client: str | None = None
+    """Address of the client."""
     fault: bool = False
     error: bool = False
     throttle: bool = False

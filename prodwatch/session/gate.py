@@ -173,6 +173,7 @@ class Gate:
             signals=tuple(each for results in self.store.signals.values() for each in results),
             comparisons=self.store.comparisons,
             signatures=self.store.compared_signatures,
+            coverage=self.store.coverage,
             rounds=tuple(self._rounds(track) for track in self.store.checks.tracks.values()),
             notices=tuple(self.store.notices) + self._rollback_notices(),
             usage=usage,

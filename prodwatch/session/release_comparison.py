@@ -8,12 +8,13 @@ from datetime import datetime
 
 import msgspec
 
+from prodwatch.judge.comparison.coverage import RouteCounts, coverage_of
 from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import ComparisonResult, RequestBatch, SignatureResult
 from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
-from prodwatch.model.identity import GroupId, unique_name
+from prodwatch.model.identity import FunctionId, GroupId, unique_name
 from prodwatch.model.release import WENT_WRONG, present_releases
 from prodwatch.model.signal import ReleaseState
 from prodwatch.store.request_ledger import RequestLedger
@@ -47,54 +48,54 @@ class ReleaseComparisons:
         self._limits = limits
         self._functions = max(1, functions)
         self._compared: dict[_Key, _ComparedRelease] = {}
-        self._watched: dict[GroupId, _WatchedGroup] = {}
+        self._watched: dict[tuple[FunctionId, GroupId], _WatchedFunction] = {}
         self.batches: list[RequestBatch] = []
         """Batches closed by the latest update, in the order of time."""
 
     def watch(self, functions: Iterable[FunctionTarget]) -> None:
         """Count the requests of these functions from now on, so that a later release has a time before it."""
         for each in functions:
-            self._group(each.group_id, unique_name(each.id.subject, each.id.place))
+            self._watch(each.id, each.group_id)
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
-        if self._baseline == "none":
-            return
-        closed = {group: watched.close(self._store) for group, watched in self._watched.items()}
+        closed = {watched: each.close(self._store) for watched, each in self._watched.items()}
         present: dict[_Key, _ComparedRelease] = {}
-        for release in present_releases(self._store.release.states.values(), now):
+        states = self._store.release.states.values() if self._baseline == "auto" else ()
+        for release in present_releases(states, now):
             key = _key_of(release)
             if key is None or release.phase in WENT_WRONG:
                 continue
             compared = self._compared.get(key)
             if compared is None:
                 compared = _ComparedRelease(release, key, self._limits, self._functions)
-                watched = self._group(release.group_id, key.subject)
+                watched = self._watch(release.id, release.group_id)
                 watched.close(self._store)
                 compared.update(release, watched.recent)
             else:
-                compared.update(release, closed.get(release.group_id, ()))
+                compared.update(release, closed.get((release.id, release.group_id), ()))
             present[key] = compared
         self.batches = [each for batches in closed.values() for each in batches]
         self._compared = present
         comparisons = [each for compared in present.values() for each in compared.results()]
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
-        self._store.set_comparisons(tuple(comparisons), tuple(signatures))
+        coverage = coverage_of([compared.routes.result() for compared in present.values()], self._limits.coverage)
+        self._store.set_comparisons(tuple(comparisons), tuple(signatures), coverage)
 
-    def _group(self, group: GroupId, function: str) -> _WatchedGroup:
-        watched = self._watched.get(group)
+    def _watch(self, function: FunctionId, group: GroupId) -> _WatchedFunction:
+        watched = self._watched.get((function, group))
         if watched is None:
-            ledger = self._store.watch_requests(group, self._limits.exclude)
-            watched = self._watched[group] = _WatchedGroup(group, function, ledger)
+            ledger = self._store.watch_requests(function, group, self._limits.exclude)
+            watched = self._watched[function, group] = _WatchedFunction(function, group, ledger)
         return watched
 
 
-class _WatchedGroup:
-    """The requests of one log group, closed as they are read, whether or not there is a release."""
+class _WatchedFunction:
+    """The requests of one function, closed as they are read, whether or not there is a release."""
 
-    def __init__(self, group: GroupId, function: str, ledger: RequestLedger) -> None:
+    def __init__(self, function: FunctionId, group: GroupId, ledger: RequestLedger) -> None:
         self._source = f"logs:{group.key}"
-        self._function = function
+        self._function = unique_name(function.subject, function.place)
         self._ledger = ledger
         self.recent: deque[RequestBatch] = deque(maxlen=RECENT_BATCHES)
         """The latest batches, in the order of time: what a release that begins now has before it."""
@@ -114,10 +115,11 @@ class _ComparedRelease:
 
     def __init__(self, release: ReleaseState, key: _Key, limits: Compare, functions: int) -> None:
         self._key = key
-        self._group = release.group_id
+        self._writers = release.writers
         self._limits = limits
         self._weights = release.weights
         self._started_at = release.started_at
+        self.routes = RouteCounts(key.subject, key.version, key.previous)
         self.versions = VersionComparison(key.subject, key.version, key.previous, limits, comparisons=functions)
         self._errors = (
             SignatureComparison(key.subject, key.version, key.previous, limits.signatures)
@@ -133,6 +135,7 @@ class _ComparedRelease:
             if self._errors is not None:
                 self._errors.shift()
         for batch in batches:
+            self.routes.add(batch)
             if self._started_at is not None and batch.end_ms <= self._started_at.timestamp() * 1000:
                 self.versions.add_before(batch)
                 continue
@@ -150,7 +153,7 @@ class _ComparedRelease:
             return []
         results = []
         for each in store.signatures.signatures.values():
-            if each.group != self._group or not each.by_version.get(self._key.version):
+            if each.group not in self._writers or not each.by_version.get(self._key.version):
                 continue
             seen = SeenSignature(
                 key=each.key,

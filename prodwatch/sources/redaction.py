@@ -49,6 +49,7 @@ class SignalRedactor:
             summary,
             method=self.optional(summary.method),
             url=self.optional(summary.url),
+            client=self.optional(summary.client),
             service=self.optional(summary.service),
             version=summary.version or (None if version is None else str(version)),
             root_cause=self.optional(summary.root_cause),

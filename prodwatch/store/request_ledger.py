@@ -6,11 +6,12 @@ import re
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from ipaddress import ip_address, ip_network
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from prodwatch.model.comparison import BATCH_MS, RequestBatch, SignatureKey, VersionCounts
-from prodwatch.model.identity import GroupId
+from prodwatch.model.identity import FunctionId, GroupId
 from prodwatch.model.signal import Level, LogRecord, TraceSummary
 from prodwatch.store.error_signatures import Fingerprint
 from prodwatch.store.own_traffic import OwnTraffic
@@ -31,7 +32,24 @@ _TRACEBACK = "Traceback (most recent call last)"
 _HTTP_STATUS = ("status", "statusCode", "status_code", "httpStatus")
 _ROUTE = ("routeKey", "route", "resourcePath", "path")
 _METHOD = ("httpMethod", "method", "requestMethod")
+_CLIENT = ("ip", "sourceIp", "source_ip", "clientIp", "client_ip", "remoteAddr", "remote_addr")
+_NOT_FOUND = 404
 _VARIABLE_PART = re.compile(r".*\d|[^/]{25,}")
+
+
+class Response(NamedTuple):
+    """Response of a request, as a trace or a line of an access log names it; None where it does not."""
+
+    status: int | None = None
+    route: str | None = None
+    """`GET /orders/*`."""
+    client: str | None = None
+    """Address of the client."""
+    is_logged: bool = False
+    """Whether an access log names it, whose routes are those of the API rather than paths."""
+
+
+_UNKNOWN = Response()
 
 
 class _Request:
@@ -69,11 +87,15 @@ class RequestLedger:
     """
 
     def __init__(self, fingerprint: Fingerprint, own: OwnTraffic, excluded: Sequence[str] = ()) -> None:
-        """`excluded` are `route:GET /health` and `stream:2026/01/*`; prodwatch's `own` requests never count."""
+        """`excluded` are patterns of `[compare] exclude`; prodwatch's `own` requests never count."""
         self._fingerprint = fingerprint
         self._own = own
-        self._excluded_routes = tuple(each.partition(":")[2] for each in excluded if each.startswith("route:"))
-        self._excluded_streams = tuple(each.partition(":")[2] for each in excluded if each.startswith("stream:"))
+        patterns: defaultdict[str, list[str]] = defaultdict(list)
+        for each in excluded:
+            kind, _, pattern = each.partition(":")
+            patterns[kind].append(pattern)
+        self._excluded_routes, self._excluded_streams = patterns["route"], patterns["stream"]
+        self._excluded_clients = tuple(ip_network(each, strict=False) for each in patterns["client"])
         self._open: OrderedDict[str, _Request] = OrderedDict()
         self._current: dict[str, str] = {}
         """Stream → id of the request that runs in it, for lines that name none."""
@@ -85,17 +107,24 @@ class RequestLedger:
         self._done: OrderedDict[str, None] = OrderedDict()
         self._served: OrderedDict[str, int] = OrderedDict()
         """Stream → requests that it has finished."""
-        self._statuses: OrderedDict[str, tuple[int | None, str | None]] = OrderedDict()
-        """Trace id → HTTP status and route."""
+        self._responses: OrderedDict[str, Response] = OrderedDict()
+        """By trace id, until the request's batch is closed."""
+        self._without_route: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        """Trace id → start of the batch and version, of counted requests whose route was not known in time."""
+        self._late_routes: defaultdict[int, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        """Start of a batch → version → routes that became known after it was closed."""
         self._closed_up_to_ms: int | None = None
         self.excluded = 0
         """Finished requests that never count."""
         self.abandoned = 0
         """Requests without a terminal record that were given up because too many are open."""
+        self.unnamed = 0
+        """Lines that do not name the function that wrote them."""
 
     def add(self, records: Iterable[LogRecord]) -> None:
         """Take lines of the group into account, in the order in which they became visible."""
         for record in records:
+            self.unnamed += record.function is None
             request_id = record.request_id or self._current.get(record.stream)
             if request_id is None or request_id in self._done:
                 continue
@@ -111,11 +140,29 @@ class RequestLedger:
                 request.signatures.add((record.writer, self._fingerprint(record)))
                 request.failed = request.failed or _ends_the_invocation(record)
 
-    def add_response(self, trace_id: str, status: int | None, route: str | None) -> None:
-        """Take the response of a traced request into account; it counts if it is known when the batch is closed."""
-        self._statuses[trace_id] = (status, route)
-        while len(self._statuses) > _REMEMBERED:
-            self._statuses.popitem(last=False)
+    def add_response(self, trace_id: str, response: Response) -> None:
+        """Take the response of a traced request into account.
+
+        Its status counts if it is known when the batch is closed, its route even later.
+        """
+        late = self._without_route.get(trace_id)
+        if late is not None:
+            if response.route is not None:
+                del self._without_route[trace_id]
+                start_ms, version = late
+                if response.status != _NOT_FOUND and not self._is_excluded(response, ""):
+                    self._late_routes[start_ms][version][response.route] += 1
+            return
+        known = self._responses.get(trace_id, _UNKNOWN)
+        first, second = (known, response) if known.is_logged and not response.is_logged else (response, known)
+        self._responses[trace_id] = Response(
+            first.status if first.status is not None else second.status,
+            first.route or second.route,
+            first.client or second.client,
+            first.is_logged or second.is_logged,
+        )
+        while len(self._responses) > _REMEMBERED:
+            self._responses.popitem(last=False)
 
     def close(self, function: str, read_up_to_ms: int) -> tuple[RequestBatch, ...]:
         """Return the batches that have been read to `BATCH_MS` after their end, oldest first; each is returned once.
@@ -127,6 +174,7 @@ class RequestLedger:
         if self._closed_up_to_ms is not None and end <= self._closed_up_to_ms:
             return ()
         closed = [self._batch(function, start, self._late.pop(start), late=True) for start in sorted(self._late)]
+        closed.extend(self._routes_of(function, start) for start in sorted(self._late_routes))
         ready = sorted(each for each in self._finished if each + BATCH_MS <= end)
         closed.extend(self._batch(function, start, self._finished.pop(start), late=False) for start in ready)
         self._closed_up_to_ms = end
@@ -162,21 +210,39 @@ class RequestLedger:
         (self._late if closed else self._finished)[start][request_id] = request
         self._ended[request_id] = request
 
+    def _routes_of(self, function: str, start_ms: int) -> RequestBatch:
+        """Return the routes of requests that have been counted in an earlier batch."""
+        return RequestBatch(
+            function=function,
+            start_ms=start_ms,
+            end_ms=start_ms + BATCH_MS,
+            versions={
+                version: VersionCounts(routes=routes) for version, routes in self._late_routes.pop(start_ms).items()
+            },
+            late=True,
+        )
+
     def _batch(self, function: str, start_ms: int, requests: dict[str, _Request], *, late: bool) -> RequestBatch:
         by_version: defaultdict[str, list[_Request]] = defaultdict(list)
         for request_id, request in requests.items():
             del self._ended[request_id]
             self._remember(request_id)
-            status, route = self._statuses.pop(request.trace_id, (None, None)) if request.trace_id else (None, None)
+            response = self._responses.pop(request.trace_id, _UNKNOWN) if request.trace_id else _UNKNOWN
             # An own request may be known as such only once its check has ended.
             own = request_id in self._own or request.trace_id in self._own
-            if own or self._is_excluded(route, request.stream):
+            if own or self._is_excluded(response, request.stream):
                 self.excluded += 1
                 continue
+            status, version = response.status, request.version or UNKNOWN_VERSION
             request.failed = request.failed or (status is not None and status >= 500)
             request.client_error = status is not None and 400 <= status < 500
-            request.route = route
-            by_version[request.version or UNKNOWN_VERSION].append(request)
+            # A path that does not exist is not a route.
+            request.route = response.route if status != _NOT_FOUND else None
+            if response.route is None and request.trace_id:
+                self._without_route[request.trace_id] = (start_ms, version)
+                while len(self._without_route) > _OPEN:
+                    self._without_route.popitem(last=False)
+            by_version[version].append(request)
         return RequestBatch(
             function=function,
             start_ms=start_ms,
@@ -185,10 +251,20 @@ class RequestLedger:
             late=late,
         )
 
-    def _is_excluded(self, route: str | None, stream: str) -> bool:
+    def _is_excluded(self, response: Response, stream: str) -> bool:
+        route, client = response.route, response.client
         if route is not None and any(fnmatchcase(route, each) for each in self._excluded_routes):
             return True
+        if client is not None and self._excluded_clients and self._is_excluded_client(client):
+            return True
         return any(fnmatchcase(stream, each) for each in self._excluded_streams)
+
+    def _is_excluded_client(self, client: str) -> bool:
+        try:
+            address = ip_address(client.partition(",")[0].strip())
+        except ValueError:
+            return False  # such as a name: the client sent it, or a proxy did
+        return any(address in each for each in self._excluded_clients)
 
     def _remember(self, request_id: str) -> None:
         self._done[request_id] = None
@@ -197,19 +273,38 @@ class RequestLedger:
 
 
 class RequestStore:
-    """Requests by log group, of the groups that are watched."""
+    """Requests by function and alias, of those that are watched."""
 
     def __init__(self, fingerprint: Fingerprint, own: OwnTraffic) -> None:
         self._fingerprint = fingerprint
         self._own = own
-        self._ledgers: dict[GroupId, RequestLedger] = {}
+        self._ledgers: dict[tuple[FunctionId, GroupId], RequestLedger] = {}
+        self._by_group: defaultdict[GroupId, list[tuple[str, RequestLedger]]] = defaultdict(list)
+        """Log group → the functions that write it, and their requests."""
 
-    def watch(self, group: GroupId, kept: Iterable[LogRecord], excluded: Sequence[str] = ()) -> RequestLedger:
-        """Return the requests of a group, counted from the `kept` lines and from all that are added."""
-        ledger = self._ledgers.get(group)
+    def watch(
+        self,
+        function: FunctionId,
+        group: GroupId,
+        kept: Iterable[LogRecord],
+        traces: Iterable[TraceSummary] = (),
+        excluded: Sequence[str] = (),
+    ) -> RequestLedger:
+        """Return the requests of a function that writes a group.
+
+        They are counted from the `kept` lines and `traces`, and from all that are added.
+        """
+        ledger = self._ledgers.get((function, group))
         if ledger is None:
-            ledger = self._ledgers[group] = RequestLedger(self._fingerprint, self._own, excluded)
-            ledger.add(record for record in kept if group in {record.writer, record.group_id})
+            ledger = self._ledgers[function, group] = RequestLedger(self._fingerprint, self._own, excluded)
+            self._by_group[group].append((function.name, ledger))
+            for record in kept:
+                if record.group_id == group:
+                    _add_line(function.name, ledger, record)
+                elif (traced := _response_in(record)) is not None:
+                    ledger.add_response(*traced)
+            for trace in traces:
+                ledger.add_response(trace.id, _response_of(trace))
         return ledger
 
     def add(self, records: Iterable[LogRecord]) -> None:
@@ -217,21 +312,38 @@ class RequestStore:
         if not self._ledgers:
             return
         for record in records:
-            ledger = self._ledgers.get(record.writer) or self._ledgers.get(record.group_id)
-            if ledger is not None:
-                ledger.add((record,))
-            elif record.trace_id and record.fields is not None:
-                status = http_status(record.fields)
-                if status is not None:
-                    self._respond(record.trace_id, status, route_of_access_line(record.fields))
+            writers = self._by_group.get(record.group_id)
+            if writers is not None:
+                for name, ledger in writers:
+                    _add_line(name, ledger, record)
+            elif (traced := _response_in(record)) is not None:
+                self._respond(*traced)
 
     def add_trace(self, trace: TraceSummary) -> None:
         """Take the response of a traced request into account."""
-        self._respond(trace.id, trace.status, route_of(trace.method, trace.url))
+        self._respond(trace.id, _response_of(trace))
 
-    def _respond(self, trace_id: str, status: int | None, route: str | None) -> None:
+    def _respond(self, trace_id: str, response: Response) -> None:
         for ledger in self._ledgers.values():
-            ledger.add_response(trace_id, status, route)
+            ledger.add_response(trace_id, response)
+
+
+def _add_line(function: str, ledger: RequestLedger, record: LogRecord) -> None:
+    """Add a line of the function's group, unless it names another function."""
+    if record.function is None or record.function == function:
+        ledger.add((record,))
+
+
+def _response_in(record: LogRecord) -> tuple[str, Response] | None:
+    """Return the trace id and the response that a line of an access log names; None for any other line."""
+    if not record.trace_id or record.fields is None or (status := http_status(record.fields)) is None:
+        return None
+    client = next((value for key in _CLIENT if isinstance(value := record.fields.get(key), str) and value), None)
+    return record.trace_id, Response(status, route_of_access_line(record.fields), client, is_logged=True)
+
+
+def _response_of(trace: TraceSummary) -> Response:
+    return Response(trace.status, route_of(trace.method, trace.url), trace.client)
 
 
 def route_of(method: str | None, url: str | None) -> str | None:

@@ -10,9 +10,9 @@ import msgspec
 
 from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition
-from prodwatch.model.comparison import ComparisonResult, SignatureResult
+from prodwatch.model.comparison import ComparisonResult, Coverage, SignatureResult
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
-from prodwatch.model.identity import GroupId, Place
+from prodwatch.model.identity import FunctionId, GroupId, Place
 from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
@@ -104,6 +104,7 @@ class Store:
         self.comparisons: tuple[ComparisonResult, ...] = ()
         """Comparisons of the versions of every release, as last made."""
         self.compared_signatures: tuple[SignatureResult, ...] = ()
+        self.coverage: Coverage | None = None
         self.traces = TraceStore(limits.traces)
         self.graphs: dict[tuple[str, Place], ServiceGraph] = {}
         """Service graphs by part (`before` the release and `now`), account and region."""
@@ -171,19 +172,23 @@ class Store:
                 self._touch(Topic.SIGNATURES)
             self.requests.add(logs)
 
-    def watch_requests(self, group: GroupId, excluded: Sequence[str] = ()) -> RequestLedger:
-        """Return the requests of a log group, counted from the lines that are kept and from all that follow.
+    def watch_requests(self, function: FunctionId, group: GroupId, excluded: Sequence[str] = ()) -> RequestLedger:
+        """Return the requests of a function that writes a group, counted from what is kept and all that follows.
 
         `excluded` are patterns of `[compare] exclude`.
         """
-        return self.requests.watch(group, self.logs.ring, excluded)
+        traces = self.traces.summaries.values()
+        return self.requests.watch(function, group, self.logs.ring, traces, excluded)
 
     def set_comparisons(
-        self, comparisons: tuple[ComparisonResult, ...], signatures: tuple[SignatureResult, ...]
+        self,
+        comparisons: tuple[ComparisonResult, ...],
+        signatures: tuple[SignatureResult, ...],
+        coverage: Coverage | None = None,
     ) -> None:
-        """Replace the comparisons of versions, and the error signatures that they speak of."""
-        if (comparisons, signatures) != (self.comparisons, self.compared_signatures):
-            self.comparisons, self.compared_signatures = comparisons, signatures
+        """Replace the comparisons of versions, the error signatures that they speak of, and the routes they cover."""
+        if (comparisons, signatures, coverage) != (self.comparisons, self.compared_signatures, self.coverage):
+            self.comparisons, self.compared_signatures, self.coverage = comparisons, signatures, coverage
             self._touch(Topic.COMPARISONS)
 
     def _add_series(self, series: MetricSeries) -> None:

@@ -39,6 +39,7 @@ def session_facts(
         releases=present_releases(store.release.states.values(), now),
         comparisons=store.comparisons if window is None else (),
         signatures=store.compared_signatures if window is None else (),
+        coverage=store.coverage if window is None else None,
         window=None if window is None or changed is None else _window(window, changed),
     )
 

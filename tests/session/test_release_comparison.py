@@ -59,8 +59,14 @@ class World:
         every_failing: int = 0,
         message: str = "",
         place: Place = HOME,
+        route: str = "",
+        function: str | None = None,
+        status: int = 200,
     ) -> None:
-        """Write the lines of requests of one version; every n-th fails with an error line."""
+        """Write the lines of requests of one version; every n-th fails with an error line.
+
+        With a `route`, an access log in another group names it.
+        """
         records = []
         for second in seconds:
             for _ in range(per_s):
@@ -76,7 +82,13 @@ class World:
                     version=version,
                     request_id=request_id,
                     place=place,
+                    function=function,
+                    trace_id=f"t-{self.number}" if route else None,
                 )
+                if route:
+                    fields = {"routeKey": route, "status": str(status)}
+                    access = LogRecord(at_ms, "", "/aws/api", trace_id=line.trace_id, fields=fields)
+                    self.store.apply(Batch(source="logs:/aws/api", records=(access,)))
                 if failed:
                     records.append(replace(line, level=Level.ERROR, message=message))
                 report = LambdaReport(duration_ms=100.0, status="error" if failed else None)
@@ -202,3 +214,42 @@ def test_a_release_that_begins_while_the_session_runs_knows_the_time_before_it()
     assert (errors.basis, errors.status) == ("before/after", Status.PASS)
     assert errors.baseline.requests == 12_000
     assert errors.canary.requests == 6_000
+
+
+def test_a_rare_route_that_the_new_version_has_not_served_is_named() -> None:
+    world = World(Compare(coverage=1.0))
+    world.serve(range(-60, 0), "41", per_s=1, route="POST /refunds")
+    world.serve(range(-60, 120), "41", per_s=9, route="GET /orders")
+    world.serve(range(120), "42", per_s=8, route="GET /orders")
+    world.read_up_to(160)
+    coverage = world.store.coverage
+    assert coverage is not None
+    assert (coverage.served, coverage.routes, coverage.suffices) == (1, 2, False)
+    assert coverage.message == (
+        "judged on 1 of 2 routes, 96 % of traffic: v42 has not served POST /refunds (34 expected)"
+    )
+    world.serve(range(120, 121), "42", per_s=1, route="POST /refunds")
+    world.read_up_to(220)
+    assert world.store.coverage is not None
+    assert world.store.coverage.suffices
+    assert world.store.coverage.message == "judged on 2 of 2 routes, 100 % of traffic"
+
+
+def test_routes_that_nothing_names_are_not_covered() -> None:
+    world = World(Compare(coverage=0.01))
+    world.serve(range(-60, 120), "41", per_s=2)
+    world.serve(range(120), "42", per_s=2)
+    world.read_up_to(160)
+    coverage = world.store.coverage
+    assert coverage is not None
+    assert not coverage.suffices
+    assert coverage.message == "the routes of pay:live are not known: no trace or access log names them"
+
+
+def test_without_a_comparison_no_route_is_covered() -> None:
+    world = World()
+    world.comparisons = ReleaseComparisons(world.store, Compare(coverage=0.5), 1, baseline="none")
+    world.read_up_to(160)
+    assert world.store.comparisons == ()
+    assert world.store.coverage is not None
+    assert not world.store.coverage.suffices

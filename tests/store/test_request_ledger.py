@@ -13,7 +13,14 @@ from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import LambdaReport, Level, LogRecord
 from prodwatch.model.status import Status
 from prodwatch.store.own_traffic import OwnTraffic
-from prodwatch.store.request_ledger import WARM_UP, RequestLedger, http_status, route_of, route_of_access_line
+from prodwatch.store.request_ledger import (
+    WARM_UP,
+    RequestLedger,
+    Response,
+    http_status,
+    route_of,
+    route_of_access_line,
+)
 
 GROUP = "/aws/lambda/pay"
 
@@ -145,9 +152,9 @@ def test_lines_without_an_id_belong_to_the_request_that_runs_in_their_stream() -
 def test_responses_count_by_their_trace() -> None:
     one = ledger()
     one.add([report(1, "a", trace_id="t1"), report(1, "b", trace_id="t2"), report(1, "c", trace_id="t3")])
-    one.add_response("t1", 503, "GET /orders")
-    one.add_response("t2", 404, "GET /orders")
-    one.add_response("t3", 200, "POST /refunds")
+    one.add_response("t1", Response(503, "GET /orders"))
+    one.add_response("t2", Response(409, "GET /orders"))
+    one.add_response("t3", Response(200, "POST /refunds"))
     counts = only(one)
     assert (counts.failed, counts.client_errors) == (1, 1)
     assert dict(counts.routes) == {"GET /orders": 2, "POST /refunds": 1}
@@ -168,6 +175,69 @@ def test_own_and_excluded_requests_never_count_and_are_counted_apart() -> None:
     )
     assert only(one).requests == 1
     assert one.excluded == 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "response", "counts"),
+    [
+        ("client:10.0.0.0/8", Response(200, client="10.1.2.3"), False),
+        ("client:10.0.0.0/8", Response(200, client="10.1.2.3, 192.0.2.1"), False),
+        ("client:10.0.0.0/8", Response(200, client="192.0.2.1"), True),
+        ("client:10.0.0.0/8", Response(200), True),
+        ("client:10.0.0.0/8", Response(200, client="proxy"), True),
+        ("client:2001:db8::/32", Response(200, client="2001:db8::1"), False),
+        ("route:GET /health", Response(200, "GET /health"), False),
+        ("route:GET /health", Response(200, "GET /orders"), True),
+        ("route:GET *", Response(200, "GET /orders"), False),
+    ],
+)
+def test_requests_are_excluded_by_route_and_by_client(pattern: str, response: Response, counts: bool) -> None:
+    one = ledger(excluded=(pattern,))
+    one.add([report(1, "a", trace_id="t"), report(1, "b")])
+    one.add_response("t", response)
+    assert only(one).requests == 1 + counts
+    assert one.excluded == (not counts)
+
+
+def test_a_route_that_becomes_known_after_the_closing_still_counts_once_without_the_request() -> None:
+    one = ledger(excluded=("route:GET /health",))
+    traces = {"a": "t1", "b": "t2", "c": "t3", "d": "t4"}
+    one.add([report(1, request_id, trace_id=trace_id) for request_id, trace_id in traces.items()])
+    one.add_response("t1", Response(200, "GET /orders"))
+    assert dict(only(one).routes) == {"GET /orders": 1}
+    for _ in range(2):
+        one.add_response("t1", Response(200, "GET /orders"))
+        one.add_response("t2", Response(500, "POST /refunds"))
+        one.add_response("t3", Response(200, "GET /health"))
+        one.add_response("t4", Response(404, "GET /wp-admin"))
+    (batch,) = closed(one, 90)
+    assert (batch.late, batch.start_ms, dict(batch.versions)) == (
+        True,
+        0,
+        {"42": VersionCounts(routes={"POST /refunds": 1})},
+    )
+    assert closed(one, 120) == ()
+
+
+def test_a_path_that_does_not_exist_is_not_a_route() -> None:
+    one = ledger()
+    one.add([report(1, "a", trace_id="t1")])
+    one.add_response("t1", Response(404, "GET /wp-admin"))
+    counts = only(one)
+    assert (counts.client_errors, dict(counts.routes)) == (1, {})
+
+
+@pytest.mark.parametrize("first", ["log", "trace"])
+def test_the_route_of_an_access_log_comes_before_that_of_a_trace(first: str) -> None:
+    one = ledger()
+    one.add([report(1, "a", trace_id="t")])
+    responses = [
+        Response(200, "GET /orders/{id}", is_logged=True),
+        Response(200, "GET /prod/orders/*", client="192.0.2.1"),
+    ]
+    for each in responses if first == "log" else reversed(responses):
+        one.add_response("t", each)
+    assert dict(only(one).routes) == {"GET /orders/{id}": 1}
 
 
 def test_the_version_comes_from_the_start_line_where_streams_name_none() -> None:

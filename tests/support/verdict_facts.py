@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from prodwatch.judge.facts import CheckFact, CoverageFact, Facts, Mode, SignalFact, SourceFact
-from prodwatch.model.comparison import ComparedVersion, ComparisonKind, ComparisonResult, SignatureResult
+from prodwatch.judge.facts import CheckFact, Facts, Mode, SignalFact, SourceFact
+from prodwatch.model.comparison import (
+    ComparedVersion,
+    ComparisonKind,
+    ComparisonResult,
+    Coverage,
+    RouteCoverage,
+    SignatureResult,
+)
 from prodwatch.model.signal import SourcePhase
 from prodwatch.model.status import Status
 
@@ -66,6 +73,10 @@ def signature(status: Status, **changes: Any) -> SignatureResult:
     )
 
 
-def coverage(*, served: int, routes: int = 9, needed: float = 1.0) -> CoverageFact:
+def coverage(*, served: int, routes: int = 9, needed: float = 1.0) -> Coverage:
     """Return how many routes of the old version the new one has served."""
-    return CoverageFact(needed=needed, served=served, routes=routes, traffic=0.97)
+    message = f"judged on {served} of {routes} routes, 97 % of traffic"
+    function = RouteCoverage(
+        function="f", version="42", baseline="41", routes=routes, served=served, traffic=0.97, message=message
+    )
+    return Coverage(needed=needed, served=served, routes=routes, traffic=0.97, message=message, functions=(function,))
