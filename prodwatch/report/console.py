@@ -81,6 +81,8 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
         _compared(console, comparison.status, comparison.id, comparison.message)
     for signature in failures_first(result.signatures):
         _compared(console, signature.status, signature_standing(signature), signature.message)
+    if result.coverage is not None and result.coverage.functions:
+        console.print(Text(f"routes  {sanitize_line(result.coverage.message)}"))
     for notice in result.notices:
         console.print(Text(f"note  {sanitize_line(notice.message)}", style="yellow"))
     _verdict(console, result)

@@ -60,6 +60,8 @@ def summary(result: RunResult) -> bytes:
         "Error signatures of the new version",
         [(each.status, signature_standing(each), each.message) for each in failures_first(result.signatures)],
     )
+    if result.coverage is not None and result.coverage.functions:
+        lines += [f"Routes: {_md(result.coverage.message)}.", ""]
     lines += [f"_{notice.code}: {_md(notice.message)}_" for notice in result.notices]
     lines.append(
         f"\n<sub>run {result.run.id} · {format_ms(result.run.duration_ms)} · prodwatch {result.tool.version}</sub>"

@@ -284,6 +284,10 @@ class _Reader:
                 cursor.at("exclude", index).report(
                     f'"exclude" must name requests by {listing(EXCLUDED)}, such as "route:GET /health", not "{each}"'
                 )
+            elif each.startswith("client:") and not _is_network(each.partition(":")[2]):
+                cursor.at("exclude", index).report(
+                    f'"exclude" must name clients by address, such as "client:10.0.0.0/8", not "{each}"'
+                )
         if "known" in right:
             right["known"] = self._known(cursor.at("known"), right["known"])
         return _build(Compare, right)
@@ -347,6 +351,16 @@ def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
         else:
             values[name] = value
     return target(**values)
+
+
+def _is_network(text: str) -> bool:
+    from ipaddress import ip_network
+
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _repeats(targets: Sequence[object]) -> bool:

@@ -36,9 +36,6 @@ SECRET = (
 )
 SECRET_SOURCES = ("env", "ssm", "secretsmanager")
 
-NO_EFFECT_YET = "Has no effect yet."
-"""Beginning of the description of a key that is read and validated, and that nothing acts on so far."""
-
 _FALSE_ALARMS = "Bound on the probability of a false alarm over the whole gate."
 _COMPARISON_GATE = Key(name="gate", kind="boolean", default=True, doc="`false`: shown, but not part of the verdict.")
 COMPARE_ERRORS = (
@@ -255,15 +252,12 @@ SECTIONS = (
                 name="coverage",
                 kind="share",
                 default="0%",
-                doc=f"{NO_EFFECT_YET} Share of the old version's routes that the new one must have served.",
+                doc="Share of the old version's routes that the new one must have served.",
             ),
             Key(
                 name="exclude",
                 kind="texts",
-                doc=(
-                    "Requests that do not count: `route:GET /health`, `stream:2026/01/*`; `client:10.0.0.0/8` has no"
-                    " effect yet."
-                ),
+                doc="Requests that do not count: `route:GET /health`, `client:10.0.0.0/8`, `stream:2026/01/*`.",
             ),
             Key(
                 name="known",

@@ -1,4 +1,4 @@
-"""Notices about keys of an environment file that have no effect yet, and about keys that have moved."""
+"""Notices about keys of an environment file that have no effect where they are written, or have moved."""
 
 from __future__ import annotations
 
@@ -10,23 +10,12 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.probes import registry
 from prodwatch.settings.problems import TomlCursor
 
-WITHOUT_EFFECT = {
-    ("compare", "coverage"): "the routes that the new version has served are not counted yet",
-}
-"""Table or key → reason. Only settings reads these fields of the model; a test keeps both in step."""
-
 _MOVED = {("release", "signatures"): "[compare] signatures"}
-_NO_CLIENTS = "has no effect yet: the client of a request is not read yet"
 
 
 def key_notices(top: TomlCursor) -> list[str]:
-    """Return one sentence, with its position, for each written key that has no effect yet or is deprecated."""
-    notices = []
-    for path, reason in WITHOUT_EFFECT.items():
-        if _is_written(top, path):
-            notices.append(f"{top.at(*path).position}: {_shown(path)} has no effect yet: {reason}")
-    notices += _excluded_clients(top)
-    notices += _gates_without_assertions(top)
+    """Return one sentence, with its position, for each written key that has no effect or is deprecated."""
+    notices = _gates_without_assertions(top)
     for path, now in _MOVED.items():
         if _is_written(top, path):
             notices.append(f"{top.at(*path).position}: {_shown(path)} is deprecated; write {now} instead")
@@ -55,17 +44,6 @@ def _gates_without_assertions(top: TomlCursor) -> list[str]:
         f"{top.at('metric', number, 'gate').position}: gate has no effect: the metric has neither expect nor warn"
         for number, table in enumerate(tables if isinstance(tables, list) else ())
         if isinstance(table, dict) and table.get("gate") is True and not {"expect", "warn"} & table.keys()
-    ]
-
-
-def _excluded_clients(top: TomlCursor) -> list[str]:
-    """Return a sentence per `client:` of `[compare] exclude`: a request excluded in vain still counts."""
-    table = top.document.data.get("compare")
-    patterns = table.get("exclude") if isinstance(table, dict) else None
-    return [
-        f'{top.at("compare", "exclude", index).position}: [compare] exclude "{each}" {_NO_CLIENTS}'
-        for index, each in enumerate(patterns if isinstance(patterns, list) else (patterns,))
-        if isinstance(each, str) and each.startswith("client:")
     ]
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import (
     AlarmTarget,
@@ -197,21 +200,21 @@ def test_every_table(shop: Any) -> None:
     )
 
 
-def test_what_has_no_effect_yet_is_accepted_with_a_notice(shop: Any) -> None:
-    config = '[compare]\ncoverage = "50%"\nexclude = ["route:GET /health", "client:10.0.0.0/8"]\n'
-    assert [notice.partition(": ")[0::2] for notice in shop.load("", config).notices] == [
-        (
-            "config/prod.toml:2:1",
-            "[compare] coverage has no effect yet: the routes that the new version has served are not counted yet",
-        ),
-        (
-            "config/prod.toml:3:33",
-            '[compare] exclude "client:10.0.0.0/8" has no effect yet: the client of a request is not read yet',
-        ),
-    ]
-    assert shop.load("", '[compare]\nexclude = "client:a"\n').notices != ()
+def test_a_key_of_a_comparison_has_its_effect_without_a_notice(shop: Any) -> None:
+    config = '[compare]\ncoverage = "50%"\nexclude = ["route:GET /health", "client:10.0.0.0/8", "client:2001:db8::1"]\n'
+    assert shop.load("", config).notices == ()
     config = '[release]\nbaseline = "none"\n[rounds]\nbake = "5m"\n[compare]\nlatency = false\n'
     assert shop.load("", config).notices == ()
+
+
+def test_an_excluded_client_is_an_address_or_a_network(shop: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        shop.load("", '[compare]\nexclude = ["client:10.0.0.0/33", "client:proxy"]\n')
+    must = 'must name clients by address, such as "client:10.0.0.0/8"'
+    assert [str(each) for each in caught.value.problems] == [
+        f'config/prod.toml:2:{column}: [compare]: "exclude" {must}, not "{text}"'
+        for column, text in ((12, "client:10.0.0.0/33"), (34, "client:proxy"))
+    ]
 
 
 def test_a_metric_that_gates_without_assertions_gets_a_notice(shop: Any) -> None:

@@ -84,7 +84,7 @@ def fitting(key: Key, value: str) -> str:
     if key.name in {"warn", "until", "stop_when"}:
         return value.replace("x", "status == 1").replace("y", "status == 2").replace('""', "[]")
     if key.name == "exclude":
-        return value.replace("x", "route:x").replace("y", "client:y").replace('""', "[]")
+        return value.replace("x", "route:x").replace("y", "client:10.0.0.1").replace('""', "[]")
     known = '[{ signature = "a", until = 2027-01-15, reason = "b" }]'
     return {"muted_until": '"2026-12-24"', "retry": "2", "known": known}.get(key.name, value)
 
