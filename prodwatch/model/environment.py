@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place, PlaceNames
@@ -25,6 +26,21 @@ class _Located(Protocol):
 def place_of(target: _Located) -> Place:
     """Return the account and region of a target."""
     return Place(target.account or "", target.region or "") if target.account or target.region else HOME
+
+
+_Target = TypeVar("_Target", bound=msgspec.Struct)
+
+
+def in_own_region(target: _Target, region_of: Callable[[str | None], str | None]) -> _Target:
+    """Return the target without a `region` that its account has anyway, so that one resource has one identity.
+
+    `region_of` returns the region of an account's calls, None when it is not known; its argument is a name in
+    `[aws.accounts]`, or None for the own account.
+    """
+    region = getattr(target, "region", None)
+    if region is None or region != region_of(getattr(target, "account", None)):
+        return target
+    return replace(target, region=None)
 
 
 class AwsTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,7 +299,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     def region_of(self, target: _Located) -> str | None:
         """Return a target's region: its own, else that of its account; None when neither file nor table names one."""
-        return target.region or self.accounts.get(target.account or "", self.aws).region
+        return target.region or self.region_of_account(target.account)
+
+    def region_of_account(self, account: str | None) -> str | None:
+        """Return the region of an account, None for the own one; None when the file does not name it."""
+        return self.accounts.get(account or "", self.aws).region
 
     @property
     def function_names(self) -> PlaceNames:
@@ -299,6 +319,26 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def deployment_places(self) -> tuple[Place, ...]:
         """Accounts and regions whose deployments are read: those of functions with an alias, else the own one."""
         return tuple(dict.fromkeys(place_of(each) for each in self.functions if each.alias)) or (HOME,)
+
+    def in_own_regions(self, region_of: Callable[[str | None], str | None]) -> Environment:
+        """Return the environment with every target as in `in_own_region`; of two equal targets one remains."""
+
+        def canonical(targets: Iterable[_Target]) -> tuple[_Target, ...]:
+            kept: list[_Target] = []
+            for target in targets:
+                own = in_own_region(target, region_of)
+                if own not in kept:
+                    kept.append(own)
+            return tuple(kept)
+
+        return replace(
+            self,
+            stacks={alias: in_own_region(stack, region_of) for alias, stack in self.stacks.items()},
+            functions=canonical(self.functions),
+            logs=canonical(self.logs),
+            metrics=canonical(self.metrics),
+            alarms=canonical(self.alarms),
+        )
 
     def unfilled_of(self, *kinds: str) -> tuple[UnfilledTarget, ...]:
         """Return the unfilled tables of these kinds."""

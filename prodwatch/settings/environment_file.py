@@ -28,6 +28,7 @@ from prodwatch.model.environment import (
     SecretReference,
     SignatureLimits,
     StackReference,
+    in_own_region,
 )
 from prodwatch.model.spec import Key, KeyKind
 from prodwatch.settings.environment_keys import (
@@ -168,13 +169,17 @@ class _Reader:
                     right[key] = read_assertions(cursor.at(key), right[key], Fields(METRIC_FIELDS))
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))
-                if _repeats(built):
+                placed = [in_own_region(each, self._region_of) for each in built]
+                if _repeats(placed):
                     cursor.at("group").report(
                         f'log group "{right["group"]}" is in another [[logs]] too; merge both into one [[logs]]'
                     )
-                if (reason := _taken_name(built)) is not None:
+                if (reason := _taken_name(placed)) is not None:
                     cursor.at("name").report(reason)
         return tuple(built)
+
+    def _region_of(self, account: str | None) -> str | None:
+        return self.accounts.get(account or "", self.aws).region
 
     def _aws(self) -> tuple[AwsTarget, dict[str, AwsTarget]]:
         written = self.data.get("aws", {})

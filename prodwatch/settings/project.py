@@ -92,6 +92,7 @@ class _Loader:
         environment = read_environment(top, self.env, self.environ, overrides)
         self.notices += key_notices(top)
         environment = replace(environment, aws=self._aws(environment, region, profile))
+        environment = environment.in_own_regions(environment.region_of_account)
         context = CheckContext(
             environments=tuple(environments(self.root)),
             accounts=frozenset(environment.accounts) if document else None,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
+from prodwatch.demo.aws.alarms.model import MetricAlarm
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import REGION, World
 from tests.support.regions import Regions
@@ -109,3 +111,17 @@ def test_K5_a_group_that_one_region_lacks_is_read_in_the_other(
     assert ended.code == 0, ended.said
     ended = project.run("logs", regions.group, *READ, "--json")
     assert ended.code == 3, "named as a group, not as a function"
+
+
+@pytest.mark.parametrize("region", ["", 'region = "eu-west-1"', 'region = "${env.AWS_DEFAULT_REGION}"'], ids=str)
+@pytest.mark.parametrize("home", ['region = "eu-west-1"', ""], ids=["in the file", "in the process's environment"])
+def test_K16_an_alarm_is_listed_once_however_its_own_region_is_written(
+    project: CaseProject, world: World, name: str, home: str, region: str
+) -> None:
+    alarm = MetricAlarm(name=name, namespace="Shop", metric="Never", missing="breaching")
+    world.aws.alarms.put(alarm, created_s=time.time() - 600)
+    world.aws.alarms.set_state(name, "ALARM", "too many errors")
+    tables = f'[[alarm]]\nprefix = "{name}"\n[[alarm]]\nnames = ["{name}"]\n{region}\n'
+    project.write("config/t.toml", f"[aws]\n{home}\n{tables}")
+    ended = project.checked('[[check]]\nname = "c"\ntype = "pass"\n')
+    assert [(each["id"], each["status"]) for each in ended.document["signals"]] == [(name, "fail")], ended.document

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from prodwatch.assertions import MISSING
 from prodwatch.aws.call_time_limits import OWN_LIMIT_S, QUEUE_LIMIT_S
 from prodwatch.errors import CannotVerifyError, UnavailableFeatureError
-from prodwatch.model.environment import place_of
+from prodwatch.model.environment import in_own_region, place_of
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
@@ -202,10 +203,12 @@ class RequestSender:
         if observation.version is not None and step.type == "lambda":
             function, qualifier = str(self.params.get("function", "")), self.params.get("qualifier")
             qualifier = None if qualifier is None else str(qualifier)
-            return attest_function(
-                observation.version, function, qualifier, self._releases, place=place_of(step.definition)
-            )
+            return attest_function(observation.version, function, qualifier, self._releases, place=self._place())
         return NOT_ATTESTED
+
+    def _place(self) -> Place:
+        """Return the account and region of the step's calls."""
+        return place_of(in_own_region(self._step.definition, self._execution.context.inputs.region_of))
 
 
 def _is_timeout(failure: Failure | None) -> bool:

@@ -98,6 +98,10 @@ class RemoteInputs:
         """Name of the place prodwatch runs at, None when it has no name."""
         return self._env.get(VANTAGE) or None
 
+    def region_of(self, account: str | None) -> str | None:
+        """Return the region of an account's calls, None for the own account; None when none is configured."""
+        return self._aws.region_name(account)
+
     async def ensure(self, references: Iterable[Reference]) -> None:
         """Fetch the values that these references need and that are not fetched yet, concurrently; never raises."""
         keys = {key for reference in references if (key := _key(reference)) is not None}

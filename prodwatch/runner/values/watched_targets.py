@@ -39,14 +39,14 @@ def watched_texts(environment: Environment) -> list[str]:
 
 
 async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Clock) -> Environment:
-    """Return the environment with every watched table filled; never raises.
+    """Return the environment with every watched table filled, and every target in `in_own_region`; never raises.
 
     A table that cannot be filled is left out and listed in `unfilled` with the reason, so that nothing takes it for a
     source without news.
     """
     texts = watched_texts(environment)
     if not texts:
-        return environment
+        return environment.in_own_regions(inputs.region_of)
     await inputs.ensure(ReferenceFinder(environment.vars).references_in(texts))
     filler = _Filler(
         Scope(
@@ -64,7 +64,7 @@ async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Cl
     traces_filter = filler.named("traces", environment.traces_filter)
     applications = (filler.named("release", application) for application in environment.release.codedeploy)
     codedeploy = tuple(application for application in applications if application is not None)
-    return replace(
+    filled = replace(
         environment,
         functions=functions,
         logs=filler.targets("logs", environment.logs),
@@ -76,6 +76,7 @@ async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Cl
         release=replace(environment.release, codedeploy=codedeploy),
         unfilled=tuple(filler.unfilled),
     )
+    return filled.in_own_regions(inputs.region_of)
 
 
 class _Filler:
