@@ -60,6 +60,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     var: tuple[str, ...] = ()
     at: str | None = None
+    scenario: str | None = None
     no_color: bool = False
     debug: bool = False
 
@@ -73,6 +74,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
             profile=earlier.profile if self.profile is None else self.profile,
             var=earlier.var + self.var,
             at=self.at or earlier.at,
+            scenario=self.scenario or earlier.scenario,
             no_color=self.no_color or earlier.no_color,
             debug=self.debug or earlier.debug,
         )
@@ -81,7 +83,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         """Return these options as a command line."""
         arguments = [
             f"--{name}={value}"
-            for name in ("env", "root", "region", "profile", "at")
+            for name in ("env", "root", "region", "profile", "at", "scenario")
             if (value := getattr(self, name)) is not None
         ]
         arguments += [f"--checks={path}" for path in self.checks]
@@ -117,6 +119,7 @@ _OPTIONS = (
     click.option(
         "--at", metavar="WHEN", help="Demo only: start before, during, after, or e.g. +90s into the staged release."
     ),
+    click.option("--scenario", metavar="NAME", help="Demo only: the staged release, such as good or slow-burn."),
     click.option("--no-color", is_flag=True, help="Disable colours (like NO_COLOR)."),
     click.option("--debug", is_flag=True, help="Show tracebacks."),
 )

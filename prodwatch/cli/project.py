@@ -13,6 +13,7 @@ from prodwatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
+    from prodwatch.model.environment import Environment
     from prodwatch.settings import Project
 
 ADHOC = "(none)"
@@ -39,10 +40,7 @@ def load(
         environ=os.environ,
         selected=selected,
     )
-    if common.at is not None and project.environment.demo is None:
-        raise ConfigurationError(
-            f'--at needs a demo environment, and "{located.env}" has no [demo] table; leave --at out'
-        )
+    _check_demo_options(common, project.environment)
     if not quiet:
         if not project.checks:
             where = ", ".join(str(path) for path in common.checks) or located.root / "checks"
@@ -50,6 +48,20 @@ def load(
         for notice in project.notices:
             say(f"note: {notice}")
     return project
+
+
+def _check_demo_options(common: Common, environment: Environment) -> None:
+    from prodwatch.model.environment import SCENARIOS
+
+    for option, value in (("--at", common.at), ("--scenario", common.scenario)):
+        if value is not None and environment.demo is None:
+            raise ConfigurationError(
+                f'{option} needs a demo environment, and "{environment.name}" has no [demo] table; leave {option} out'
+            )
+    if common.scenario is not None and common.scenario not in SCENARIOS:
+        raise ConfigurationError(
+            f'--scenario: there is no staged release "{common.scenario}"; known: {", ".join(SCENARIOS)}'
+        )
 
 
 def load_or_empty(common: Common, *, without: bool) -> Project:

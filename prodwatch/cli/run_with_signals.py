@@ -132,8 +132,8 @@ async def under_signals(work: Any, signals: RunSignals) -> RunResult:
 
 
 def demo_target(project: Project, common: Common) -> DemoTarget | None:
-    """Return the environment's demo with `--at` applied; None for an environment without `[demo]`."""
+    """Return the environment's demo with `--at` and `--scenario` applied; None for one without `[demo]`."""
     target = project.environment.demo
-    if target is None or common.at is None:
-        return target
-    return replace(target, at=common.at)
+    if target is None:
+        return None
+    return replace(target, at=common.at or target.at, scenario=common.scenario or target.scenario)

@@ -242,6 +242,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars per unit by `service:Operation`; replaces the shipped price."""
 
 
+SCENARIOS = ("bad", "config-only", "good", "no-traffic", "outage", "slow-burn")
+"""Names of the staged releases."""
+
+
 class DemoTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The embedded AWS and the release it simulates."""
 

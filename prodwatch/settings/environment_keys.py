@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from prodwatch.model.environment import SCENARIOS
 from prodwatch.model.spec import Key
 
 _WHERE = (
@@ -326,9 +327,7 @@ SECTIONS = (
         name="demo",
         doc="Use the embedded AWS instead of the real one, with a staged release.",
         keys=(
-            Key(
-                name="scenario", kind="text", default="bad", doc="Name of the staged release, such as `good` or `bad`."
-            ),
+            Key(name="scenario", kind="text", default="bad", choices=SCENARIOS, doc="The staged release."),
             Key(
                 name="at",
                 kind="text",

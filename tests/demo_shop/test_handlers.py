@@ -110,14 +110,22 @@ def test_an_unknown_product_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "wish"),
-    [("41", {"sku": "MUG-1", "card": orders.TIMEOUT_CARD}), ("42", {"sku": "BOOK-3"})],
-    ids=["payment times out", "no currency"],
+    ("scenario", "version", "wish"),
+    [
+        ("bad", "41", {"sku": "MUG-1", "card": orders.TIMEOUT_CARD}),
+        ("bad", "42", {"sku": "BOOK-3"}),
+        ("config-only", "41", {"sku": "MUG-1", "card": orders.TIMEOUT_CARD}),
+        ("config-only", "42", {"sku": "MUG-1", "card": orders.TIMEOUT_CARD}),
+        ("slow-burn", "42", {"sku": "MUG-1", "card": orders.TIMEOUT_CARD}),
+        ("outage", "42", {"sku": "MUG-1"}),
+    ],
+    ids=["payment times out", "no currency", "timeout as before", "short timeout", "timeouts that rise", "outage"],
 )
-def test_the_history_has_the_same_traceback_as_the_code(version: str, wish: dict[str, str]) -> None:
-    behaviour = load("bad").of(version)
-    with pytest.raises((KeyError, orders.PaymentTimeout)) as raised:
-        place(Tables(), Code(strict_currency=behaviour.strict_currency), **wish)
+def test_the_history_has_the_same_traceback_as_the_code(scenario: str, version: str, wish: dict[str, str]) -> None:
+    behaviour = load(scenario).of(version)
+    code = Code(strict_currency=behaviour.strict_currency, missing_module=behaviour.missing_module)
+    with pytest.raises((KeyError, orders.PaymentTimeout, ModuleNotFoundError)) as raised:
+        place(Tables(), code, environment=behaviour.environment, **wish)
     exception = exception_of(raised.value)
     assert f"{exception.type}: {exception.message}" == behaviour.error
     assert exception.frames == behaviour.frames

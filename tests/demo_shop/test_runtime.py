@@ -48,7 +48,11 @@ class Stage:
         self.built: list[str] = []
         self.clock = count(1_000_000)
         self.runtime = Runtime(
-            {"shop-payments": DeployedFunction(service=OTHERS[3], build=self.build, environment={}, code=self.code)},
+            {
+                "shop-payments": DeployedFunction(
+                    service=OTHERS[3], build=self.build, environment=lambda _version: {}, code=self.code
+                )
+            },
             clients=_NoClients(),
             route=self.route,
             telemetry=self.telemetry,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--scenario", metavar="NAME", help="Staged release: good or bad.")
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 def command(
     common: Common,
     *,
-    scenario: str | None,
     speed: float | None,
     seed: int | None,
     aws_only: bool,
@@ -51,24 +49,24 @@ def command(
     common = replace(common, env=common.env or "demo")
     window = window_of(since, from_, to)
     if aws_only:
-        return _serve(_target(common, scenario, speed, seed, None), port)
+        return _serve(_target(common, speed, seed, None), port)
     from prodwatch.cli.dashboard import refuse_without_terminal, run_dashboard
     from prodwatch.cli.project import load
 
     refuse_without_terminal()
     project = load(common, quiet=True)
-    demo = _target(common, scenario, speed, seed, project.environment.demo)
+    demo = _target(common, speed, seed, project.environment.demo)
     return run_dashboard(project, common, demo=demo, window=window)
 
 
 def _target(
-    common: Common, scenario: str | None, speed: float | None, seed: int | None, base: DemoTarget | None
+    common: Common, speed: float | None, seed: int | None, base: DemoTarget | None
 ) -> DemoTarget:
     from prodwatch.model.environment import DemoTarget
 
     base = base or DemoTarget()
     return DemoTarget(
-        scenario=scenario or base.scenario,
+        scenario=common.scenario or base.scenario,
         at=common.at or base.at,
         speed=base.speed if speed is None else speed,
         seed=base.seed if seed is None else seed,

@@ -37,7 +37,8 @@ class DeployedFunction:
 
     service: Service
     build: Build
-    environment: Mapping[str, str]
+    environment: Callable[[str], Mapping[str, str]]
+    """Version → its environment variables."""
     code: Callable[[str], Code] = lambda _version: Code()
     """Version → its code."""
 
@@ -122,7 +123,7 @@ class Runtime:
     def warm(self, function: str, version: str) -> None:
         """Create one environment in advance, in this thread, like provisioned concurrency."""
         deployed = self._functions[function]
-        handler = deployed.build(self._clients, deployed.environment, deployed.code(version))
+        handler = deployed.build(self._clients, deployed.environment(version), deployed.code(version))
         self._idle.setdefault((function, version), []).append(Environment(self._stream(version), handler))
 
     def close(self) -> None:
@@ -195,7 +196,7 @@ class Runtime:
         deployed = self._functions[function]
         await self._sleep(COLD_START_S)
         handler = await asyncio.get_running_loop().run_in_executor(
-            self._threads, deployed.build, self._clients, deployed.environment, deployed.code(version)
+            self._threads, deployed.build, self._clients, deployed.environment(version), deployed.code(version)
         )
         return Environment(self._stream(version), handler), True
 

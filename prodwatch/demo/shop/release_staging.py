@@ -72,7 +72,12 @@ class ReleaseStaging:
         return Function(
             name=service.name,
             versions=[
-                FunctionVersion(version=version, published_s=at_s, code_sha256=self._digest(service.name, version))
+                FunctionVersion(
+                    version=version,
+                    published_s=at_s,
+                    code_sha256=self._digest(service.name, self._code_of(service, version)),
+                    environment=self._timeline.scenario.of(version).environment if service.name == ORDERS else {},
+                )
                 for version, at_s in published
             ],
             handler=f"{service.name.removeprefix('shop-')}.handler",
@@ -80,6 +85,12 @@ class ReleaseStaging:
             timeout_s=10,
             log_format="JSON" if service.logs == "json" else "Text",
         )
+
+    def _code_of(self, service: Service, version: str) -> str:
+        """Return the version whose code this version has."""
+        release = self._release
+        shared = release.same_code and service.name == ORDERS and version == release.version
+        return release.previous if shared else version
 
     def _digest(self, *parts: str) -> str:
         import base64

@@ -28,6 +28,8 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous: str
     version: str
     deployment_config: str
+    same_code: bool = False
+    """The version has the previous one's code: only its configuration changed."""
 
 
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +38,17 @@ class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     orders_per_s: float
     traced: float
     """Share of the requests that X-Ray samples, 0 to 1."""
+    reaches_new: bool = True
+    """False: every request stays on the previous version, whatever weight the alias reports."""
+
+
+class Rise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Linear rise of the share of failing requests; a held scenario does not hold it."""
+
+    to: float
+    """Share at the end, 0 to 1."""
+    over: str
+    """Scenario time that it takes, from the new version's first request on: `15m`."""
 
 
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +57,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latency_ms: tuple[tuple[float, float], ...]
     """Its quantile function: (share of requests, milliseconds at most), from 0 to 1."""
     error_share: float
+    """0 to 1; at 1 the version answers no request."""
     error: str
     """Exception that the failing share raises: `KeyError: 'currency'`."""
     frames: tuple[tuple[str, int, str, str], ...]
@@ -52,6 +66,19 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its listings read the whole table; those over a second are logged as slow queries."""
     strict_currency: bool = False
     """It requires a currency on every product."""
+    missing_module: str = ""
+    """A module that its deployment package lacks, so that every request fails."""
+    error_rise: Rise | None = None
+    """None: the share of failing requests stays at `error_share`."""
+    environment: dict[str, str] = {}
+    """Environment variables of this version, besides those of all."""
+
+    def error_share_at(self, scenario_s: float) -> float:
+        """Return the share of failing requests at a scenario time, 0 to 1."""
+        if self.error_rise is None:
+            return self.error_share
+        risen = min(1.0, max(0.0, scenario_s / seconds(self.error_rise.over)))
+        return self.error_share + (self.error_rise.to - self.error_share) * risen
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,3 +177,6 @@ def _validate(scenario: Scenario) -> None:
         shares = [share for share, _ in behaviour.latency_ms]
         if shares != sorted(shares) or shares[:1] != [0] or shares[-1:] != [1]:
             raise ValueError(f"behaviour.{version}.latency_ms must rise from share 0 to share 1")
+        rise = behaviour.error_rise
+        if rise is not None and not (0 <= rise.to <= 1 and seconds(rise.over) > 0):
+            raise ValueError(f"behaviour.{version}.error_rise must lead to a share between 0 and 1 in some time")

@@ -142,7 +142,7 @@ class Shop:
             name: DeployedFunction(
                 service=services[name],
                 build=build,
-                environment=ENVIRONMENT,
+                environment=self._environment if name == ORDERS else lambda _version: ENVIRONMENT,
                 code=self._code if name == ORDERS else lambda _version: Code(),
             )
             for name, build in builds.items()
@@ -150,7 +150,14 @@ class Shop:
 
     def _code(self, version: str) -> Code:
         behaviour = self.scenario.of(version)
-        return Code(table_scan=behaviour.table_scan, strict_currency=behaviour.strict_currency)
+        return Code(
+            table_scan=behaviour.table_scan,
+            strict_currency=behaviour.strict_currency,
+            missing_module=behaviour.missing_module,
+        )
+
+    def _environment(self, version: str) -> Mapping[str, str]:
+        return {**ENVIRONMENT, **self.scenario.of(version).environment}
 
     def _published(self, function: str) -> list[str]:
         stored = self.aws.functions.get(function)
@@ -171,6 +178,8 @@ class Shop:
         alias = self.aws.functions.alias(function, qualifier)
         if alias is None:
             raise KeyError(f"{function}:{qualifier}")
+        if not self.scenario.traffic.reaches_new:
+            return self.timeline.scenario.release.previous, qualifier
         draw = self._random.random()
         for version, weight in alias.weights.items():
             if draw < weight:

@@ -72,6 +72,8 @@ class Traffic:
         if service.name != ORDERS:
             return [(self.serving(service.name, service.version), 1.0)]
         release, weight = self.timeline.scenario.release, self.timeline.weight(second)
+        if weight and not self.timeline.scenario.traffic.reaches_new:
+            return [(self.serving(ORDERS, release.previous), 1.0)]
         previous = release.previous if weight else self.timeline.version(second)
         versions = [(self.serving(ORDERS, release.version), weight), (self.serving(ORDERS, previous), 1 - weight)]
         return [(serving, share) for serving, share in versions if share]
@@ -100,11 +102,12 @@ class Traffic:
         _, step_latency, step_kind, step_place, step_sample, step_arrival = STEPS
         first, second_ms, traced_below = relative * IDS_PER_S, second * 1000, self._traced_below
         durations, version, outcome = serving.durations, serving.version, serving.outcome
+        failing_below = serving.failing_below(relative * self.timeline.speed)
         take = serving.environments(relative).take
         requests: list[Request] = []
         for slot in range(count):
             rank = latency >> 22
-            operation, status, failed = outcome(rank, kind)
+            operation, status, failed = outcome(rank, kind, failing_below)
             stream, init_ms = take(place)
             requests.append(
                 Request(

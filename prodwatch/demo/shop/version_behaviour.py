@@ -57,17 +57,23 @@ class ServingVersion:
         others = 1 - LISTING_SHARE
         placing = service.operations[0].share / others if self._released else 0
         self._placing_below = round(placing * 2**32)
-        self._failing_below = round(behaviour.error_share / others * 2**32)
+        self._out = behaviour.error_share >= 1
         self._edges = [round(edge * 2**32) for edge in accumulate(operation.share for operation in service.operations)]
         self._stream = lru_cache(maxsize=256)(self._new_stream)
 
-    def outcome(self, rank: int, kind: int) -> tuple[int, int, bool]:
+    def failing_below(self, scenario_s: float) -> int:
+        """Return the draw below which a request fails at a scenario time; listings fail only when all requests do."""
+        return round(self.behaviour.error_share_at(scenario_s) / (1 - LISTING_SHARE) * 2**32)
+
+    def outcome(self, rank: int, kind: int, failing_below: int) -> tuple[int, int, bool]:
         """Return (operation, HTTP status, failed) of the request with these draws."""
         if not self._released:
             return min(bisect_right(self._edges, kind), len(self._edges) - 1), 200, False
+        if self._out:
+            return LIST if rank >= self._listing_from else PLACE if kind < self._placing_below else READ, 500, True
         if rank >= self._listing_from:
             return LIST, 200, False
-        if kind < self._failing_below:
+        if kind < failing_below:
             return PLACE, 500, True
         if kind < self._placing_below:
             return PLACE, 201, False

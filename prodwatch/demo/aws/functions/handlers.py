@@ -25,6 +25,11 @@ _PAGE = Pager(
 _MAX_PAYLOAD = 6 * 1024 * 1024
 _STATUS = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 LATEST = "$LATEST"
+_CONFIGURATION = (
+    *("Runtime", "Role", "Handler", "Timeout", "MemorySize", "Environment", "TracingConfig", "PackageType"),
+    *("Architectures", "Layers", "VpcConfig", "EphemeralStorage", "LoggingConfig"),
+)
+"""Settings of a function that are not its code."""
 
 
 class FunctionHandlers:
@@ -49,7 +54,8 @@ class FunctionHandlers:
             patches={
                 "CreateFunction": self.keep_logging,
                 "UpdateFunctionConfiguration": self.keep_logging,
-                "GetFunctionConfiguration": lambda _call, document: self._with_logging(document),
+                "GetFunctionConfiguration": lambda _call, document: self._completed(document),
+                "PublishVersion": lambda _call, document: self._completed(document),
                 "GetFunction": self.complete_function,
                 "GetAlias": _with_revision,
                 "UpdateAlias": _with_revision,
@@ -125,19 +131,19 @@ class FunctionHandlers:
         return {"Configuration": self._configuration(function, self._resolve(function, call)), "Tags": {}}
 
     def keep_logging(self, call: ApiCall, document: Document) -> Document:
-        """Keep the LoggingConfig, which moto drops, and return it."""
+        """Keep the LoggingConfig, which moto drops, and return the completed configuration."""
         if logging := call.params.get("LoggingConfig"):
             self._store.remember_logging(document["FunctionName"], logging)
-        return self._with_logging(document)
+        return self._completed(document)
 
     def complete_function(self, _call: ApiCall, document: Document) -> Document:
-        """Add the logging configuration to moto's function."""
-        return document | {"Configuration": self._with_logging(document["Configuration"])}
+        """Complete the configuration of moto's function."""
+        return document | {"Configuration": self._completed(document["Configuration"])}
 
     def complete_list(self, _call: ApiCall, document: Document) -> Document:
         """Add the stored functions to moto's list."""
         document["Functions"] = [
-            *(self._with_logging(listed) for listed in document.get("Functions", [])),
+            *(self._completed(listed) for listed in document.get("Functions", [])),
             *(self._configuration(function, None) for function in self._store.all()),
         ]
         return document
@@ -218,33 +224,43 @@ class FunctionHandlers:
         newest = max(function.versions, key=lambda published: published.published_s, default=None)
         source = version or newest
         modified_s = source.published_s if source is not None else 0.0
-        return {
-            "FunctionName": function.name,
-            "FunctionArn": self._store.arn(function.name, number if version is not None else None),
-            "Version": number,
-            "Runtime": function.runtime,
-            "Role": function.role or f"arn:aws:iam::{self._store.account}:role/{function.name}",
-            "Handler": function.handler,
-            "CodeSize": 4096,
-            "CodeSha256": source.code_sha256 if source is not None else NO_CODE,
-            "Description": version.description if version is not None else "",
-            "Timeout": function.timeout_s,
-            "MemorySize": function.memory_mb,
-            "LastModified": datetime.fromtimestamp(modified_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
-            "Environment": {"Variables": dict(function.environment)},
-            "TracingConfig": {"Mode": function.tracing},
-            "RevisionId": _uuid(f"{function.name}/{number}/{modified_s}"),
-            "State": "Active",
-            "LastUpdateStatus": "Successful",
-            "PackageType": "Zip",
-            "Architectures": ["x86_64"],
-            "LoggingConfig": {"LogFormat": function.log_format, "LogGroup": function.logs_to},
-        }
+        return _with_config_sha256(
+            {
+                "FunctionName": function.name,
+                "FunctionArn": self._store.arn(function.name, number if version is not None else None),
+                "Version": number,
+                "Runtime": function.runtime,
+                "Role": function.role or f"arn:aws:iam::{self._store.account}:role/{function.name}",
+                "Handler": function.handler,
+                "CodeSize": 4096,
+                "CodeSha256": source.code_sha256 if source is not None else NO_CODE,
+                "Description": version.description if version is not None else "",
+                "Timeout": function.timeout_s,
+                "MemorySize": function.memory_mb,
+                "LastModified": datetime.fromtimestamp(modified_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+                "Environment": {"Variables": {**function.environment, **(source.environment if source else {})}},
+                "TracingConfig": {"Mode": function.tracing},
+                "RevisionId": _uuid(f"{function.name}/{number}/{modified_s}"),
+                "State": "Active",
+                "LastUpdateStatus": "Successful",
+                "PackageType": "Zip",
+                "Architectures": ["x86_64"],
+                "LoggingConfig": {"LogFormat": function.log_format, "LogGroup": function.logs_to},
+            }
+        )
 
-    def _with_logging(self, document: Document) -> Document:
+    def _completed(self, document: Document) -> Document:
+        """Add what moto's configuration of a function lacks: logging and the hash of the configuration."""
         name = document.get("FunctionName", "")
         default = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"}
-        return document | {"LoggingConfig": default | dict(self._store.logging(name) or {})}
+        return _with_config_sha256(document | {"LoggingConfig": default | dict(self._store.logging(name) or {})})
+
+
+def _with_config_sha256(configuration: Document) -> Document:
+    """Add the hash of the settings that a publication freezes, in Base64 like that of the code."""
+    frozen = json.dumps({name: configuration.get(name) for name in _CONFIGURATION}, sort_keys=True)
+    digest = base64.b64encode(hashlib.sha256(frozen.encode()).digest()).decode()
+    return configuration | {"ConfigSha256": digest}
 
 
 def _published(function: Function, now_s: float) -> list[FunctionVersion]:

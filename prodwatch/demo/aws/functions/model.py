@@ -19,6 +19,8 @@ class FunctionVersion:
     """Wall time, epoch seconds; before it the version does not exist."""
     code_sha256: str = NO_CODE
     description: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables besides those of the function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

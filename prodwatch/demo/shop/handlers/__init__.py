@@ -46,6 +46,8 @@ class Code:
     """Lists orders by reading the whole table instead of its index."""
     strict_currency: bool = False
     """Requires a currency on every product."""
+    missing_module: str = ""
+    """A module that the deployment package lacks; empty: none."""
 
 
 Build = Callable[[Clients, Mapping[str, str], Code], Handler]

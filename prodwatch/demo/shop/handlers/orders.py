@@ -30,10 +30,13 @@ class Orders:
         self._orders = environment["ORDERS_TABLE"]
         self._products = environment["PRODUCTS_TABLE"]
         self._outbox = environment["OUTBOX_URL"]
+        self._payment_timeout_ms = environment.get("PAYMENT_TIMEOUT_MS", "800")
         self._code = code
 
     def handle(self, event: Event, context: Context) -> dict[str, Any]:
         """Handle one request of the HTTP API, or one invocation with only a `path`."""
+        if self._code.missing_module:
+            raise ModuleNotFoundError(f"No module named '{self._code.missing_module}'")
         route = event.get("routeKey", f"GET {event.get('path', '/health')}")
         routes = {"POST /orders": self.place, "GET /orders/{id}": self.read, "GET /orders": self.list}
         if route == "GET /health":
@@ -75,7 +78,7 @@ class Orders:
     def pay(self, order_request: Mapping[str, Any]) -> None:
         """Charge the card; with the test card the provider never responds."""
         if order_request.get("card") == TIMEOUT_CARD:
-            raise PaymentTimeout("the payment provider did not answer in 800 ms")
+            raise PaymentTimeout(f"the payment provider did not answer in {self._payment_timeout_ms} ms")
 
     def place(self, event: Event, context: Context) -> dict[str, Any]:
         """Store an order, send it to the outbox and respond with 201."""
