@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m prodwatch.demo", description=__doc__)
-    parser.add_argument("--scenario", default="bad", help="staged release: bad or good")
+    parser.add_argument("--scenario", default="bad", help="name of the staged release")
     parser.add_argument("--at", help="stay at one moment: before, during, after or +90s")
     parser.add_argument("--speed", type=float, default=1.0, help="run the scenario this many times as fast")
     parser.add_argument("--seed", type=int, help="default: the scenario's own")

@@ -15,9 +15,9 @@ from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
 from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.identity import unique_name
-from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_withdrawn
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_withdrawn, serving_share
 from prodwatch.model.result import Verdict, VerdictStatus
-from prodwatch.model.signal import ReleaseState
+from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason, Status, worst
 
 MANY_CHECKS = 5
@@ -128,6 +128,21 @@ def _too_few_rounds(evidence: Evidence) -> Finding | None:
         and (each.rounds or 0) * 2 <= each.planned
     )
     return Finding(rule=Rule.TOO_FEW_ROUNDS, status=Status.INCONCLUSIVE, checks=checks) if checks else None
+
+
+def _unused(evidence: Evidence) -> Finding | None:
+    """Find new versions that no request has reached although their function serves: their health is unknown."""
+    due = {
+        unique_name(each.id.subject, each.place)
+        for each in evidence.facts.releases
+        if each.phase in UNDER_WAY | {ReleasePhase.SUCCEEDED} and serving_share(each)
+    }
+    unused = tuple(
+        each
+        for each in evidence.facts.comparisons
+        if each.kind == "errors" and each.function in due and each.baseline.requests and not each.canary.requests
+    )
+    return Finding(rule=Rule.UNUSED, status=Status.INCONCLUSIVE, comparisons=unused) if unused else None
 
 
 def _unproven(evidence: Evidence) -> Finding | None:
@@ -300,6 +315,7 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _all_skipped,
     _unconfirmed,
     _too_few_rounds,
+    _unused,
     _unproven,
     _uncovered,
     _unattested,

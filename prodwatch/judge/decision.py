@@ -51,6 +51,8 @@ class Rule(StrEnum):
     """A check was red in too few rounds of a bake to fail a gate."""
     TOO_FEW_ROUNDS = "too few rounds"
     """Half or fewer of the planned rounds of a check measured something."""
+    UNUSED = "unused"
+    """The new version has a share of the traffic, and all requests that were read went to the old one."""
     UNPROVEN = "unproven"
     """The bake is over and harm is not excluded."""
     UNCOVERED = "uncovered"

@@ -44,6 +44,7 @@ _CODES = {
     Rule.WORSE: Reason.ASSERTION,
     Rule.UNCONFIRMED: Reason.MIN_SAMPLES,
     Rule.TOO_FEW_ROUNDS: Reason.MIN_SAMPLES,
+    Rule.UNUSED: Reason.NO_DATA,
     Rule.UNPROVEN: Reason.MIN_SAMPLES,
     Rule.UNCOVERED: Reason.MIN_SAMPLES,
     Rule.UNATTESTED: Reason.VERSION_MISMATCH,
@@ -235,6 +236,14 @@ def _worse(evidence: Evidence, headline: Finding) -> str:
     return f"The new version is worse: {messages[0]}{more}."
 
 
+def _unused(_evidence: Evidence, headline: Finding) -> str:
+    first = headline.comparisons[0]
+    return (
+        f"No request has reached version {first.canary.version} of {first.function}: "
+        f"version {first.baseline.version} served all {first.baseline.requests:,} requests that were read."
+    )
+
+
 def _unproven(evidence: Evidence, headline: Finding) -> str:
     if not headline.comparisons:
         return "Harm is not excluded: the two versions were not compared."
@@ -280,6 +289,7 @@ _SENTENCES: dict[Rule, Callable[[Evidence, Finding], str]] = {
     Rule.WORSE: _worse,
     Rule.UNCONFIRMED: _some_checks("Red in too few rounds to count"),
     Rule.TOO_FEW_ROUNDS: _some_checks("Half or fewer of the planned rounds measured something"),
+    Rule.UNUSED: _unused,
     Rule.UNPROVEN: _unproven,
     Rule.UNCOVERED: _uncovered,
     Rule.UNATTESTED: _some_checks("Nothing proves that the new version answered"),

@@ -473,6 +473,7 @@ WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.WORSE: _worse,
     Rule.UNCONFIRMED: _bake("UNSURE · red once"),
     Rule.TOO_FEW_ROUNDS: _bake("UNSURE · too few rounds"),
+    Rule.UNUSED: _bake("UNSURE · no request on the new version"),
     Rule.UNPROVEN: _bake("UNSURE · harm is not excluded"),
     Rule.UNCOVERED: _bake("UNSURE · too few routes served"),
     Rule.UNATTESTED: _bake("UNSURE · the version is not proven"),

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,9 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:orders"
 def shop(aws: EmbeddedAws, wall: Any) -> EmbeddedAws:
     versions = [
         FunctionVersion(version="41", published_s=wall.now_s - 900, code_sha256="a" * 44, description="old"),
-        FunctionVersion(version="42", published_s=wall.now_s + 60, code_sha256="b" * 44),
+        FunctionVersion(
+            version="42", published_s=wall.now_s + 60, code_sha256="b" * 44, environment={"TIMEOUT_MS": "200"}
+        ),
     ]
     aws.functions.put(Function(name="orders", versions=versions, log_format="JSON", environment={"TABLE": "t"}))
     aws.functions.put_alias("orders", "live", "41", {"42": 0.1}, "what customers get")
@@ -68,6 +71,24 @@ async def test_versions_exist_once_published(call: Any, shop: EmbeddedAws, wall:
     assert await versions() == [("$LATEST", "b"), ("41", "a")]
     wall.now_s += 60
     assert await versions() == [("$LATEST", "b"), ("41", "a"), ("42", "b")]
+
+
+async def test_the_hash_of_the_configuration_covers_the_settings_of_a_version_and_not_its_code(
+    call: Any, shop: EmbeddedAws, wall: Any
+) -> None:
+    wall.now_s += 60
+    old, new = [
+        await call("lambda", "GetFunctionConfiguration", FunctionName="orders", Qualifier=each) for each in ("41", "42")
+    ]
+    assert new["Environment"]["Variables"].items() - old["Environment"]["Variables"].items() == {("TIMEOUT_MS", "200")}
+    assert len(base64.b64decode(old["ConfigSha256"], validate=True)) == 32
+    assert old["ConfigSha256"] != new["ConfigSha256"]
+    function = shop.functions.get("orders")
+    assert function is not None
+    recoded = [replace(each, code_sha256="c" * 44) for each in function.versions]
+    shop.functions.put(replace(function, versions=recoded))
+    again = await call("lambda", "GetFunctionConfiguration", FunctionName="orders", Qualifier="42")
+    assert again["ConfigSha256"] == new["ConfigSha256"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +227,15 @@ async def test_functions_created_through_the_api_are_in_moto_and_keep_their_logg
     }
     assert (await call("lambda", "GetFunctionConfiguration", FunctionName="made"))["LoggingConfig"] == logging
     assert (await call("lambda", "GetFunction", FunctionName="made"))["Configuration"]["LoggingConfig"] == logging
-    await call("lambda", "PublishVersion", FunctionName="made")
+    first = await call("lambda", "PublishVersion", FunctionName="made")
+    await call(
+        "lambda", "UpdateFunctionConfiguration", FunctionName="made", Environment={"Variables": {"TIMEOUT_MS": "200"}}
+    )
+    second = await call("lambda", "PublishVersion", FunctionName="made")
+    assert first["CodeSha256"] == second["CodeSha256"]
+    assert first["ConfigSha256"] != second["ConfigSha256"]
+    read = await call("lambda", "GetFunctionConfiguration", FunctionName="made", Qualifier=second["Version"])
+    assert read["ConfigSha256"] == second["ConfigSha256"]
     first = await call(
         "lambda", "CreateAlias", FunctionName="made", Name="live", FunctionVersion="1",
         RoutingConfig={"AdditionalVersionWeights": {"2": 0.2}},

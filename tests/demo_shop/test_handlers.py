@@ -72,8 +72,8 @@ def context(version: str = "41") -> Context:
 PLAIN = Code()
 
 
-def place(aws: Tables, code: Code = PLAIN, **wish: Any) -> Any:
-    handle = orders.build(aws, ENVIRONMENT, code)
+def place(aws: Tables, code: Code = PLAIN, variables: Mapping[str, str] = ENVIRONMENT, **wish: Any) -> Any:
+    handle = orders.build(aws, variables, code)
     return handle({"routeKey": "POST /orders", "body": json.dumps(wish)}, context())
 
 
@@ -125,7 +125,7 @@ def test_the_history_has_the_same_traceback_as_the_code(scenario: str, version: 
     behaviour = load(scenario).of(version)
     code = Code(strict_currency=behaviour.strict_currency, missing_module=behaviour.missing_module)
     with pytest.raises((KeyError, orders.PaymentTimeout, ModuleNotFoundError)) as raised:
-        place(Tables(), code, environment=behaviour.environment, **wish)
+        place(Tables(), code, {**ENVIRONMENT, **behaviour.environment}, **wish)
     exception = exception_of(raised.value)
     assert f"{exception.type}: {exception.message}" == behaviour.error
     assert exception.frames == behaviour.frames

@@ -205,6 +205,51 @@ def test_the_good_release_is_as_good_as_the_old(bad: ShopHistory) -> None:
     assert "KeyError" not in "".join(item.message for item in events(good, ORDERS_GROUP, origin, origin + 60))
 
 
+def served(past: ShopHistory, start_s: int, end_s: int) -> tuple[int, int]:
+    """Return the requests of the new version in these seconds since its first one, and how many of them failed."""
+    origin = past.traffic.timeline.origin_s
+    requests = [
+        item.failed
+        for second in range(origin + start_s, origin + end_s)
+        for item in past.traffic.requests(ORDERS, second)
+        if item.version == "42"
+    ]
+    return len(requests), sum(requests)
+
+
+def test_an_outage_answers_no_request_of_any_route() -> None:
+    requests, failed = served(history(name="outage"), 0, 192)
+    assert requests == failed > 800
+    outage = history(name="outage")
+    origin = outage.traffic.timeline.origin_s
+    operations = {
+        item.operation
+        for second in range(origin, origin + 60)
+        for item in outage.traffic.requests(ORDERS, second)
+        if item.failed and item.version == "42"
+    }
+    assert operations == {0, 1, 2}
+
+
+def test_no_request_reaches_the_new_version_of_the_release_without_traffic() -> None:
+    for at in ("during", "after"):
+        past = history(at, name="no-traffic")
+        assert served(past, 0, 400) == (0, 0)
+        assert len(past.traffic.requests(ORDERS, NOW)) > 30
+
+
+def test_another_configuration_alone_makes_payments_fail() -> None:
+    requests, failed = served(history(name="config-only"), 0, 192)
+    assert failed / requests == pytest.approx(0.052, abs=0.015)
+
+
+def test_a_slow_burn_goes_on_rising_while_it_is_held() -> None:
+    past = history(name="slow-burn")
+    first, later = (served(past, start, start + 240) for start in (0, 1200))
+    assert first[1] / first[0] < 0.01
+    assert later[1] / later[0] == pytest.approx(0.04, abs=0.015)
+
+
 def test_a_new_version_starts_cold(bad: ShopHistory) -> None:
     origin = bad.traffic.timeline.origin_s
 
@@ -328,10 +373,10 @@ def test_the_new_signature(bad: ShopHistory) -> None:
     ]
     error = next(item for item in results if item.get("level") == "ERROR")
     assert error["message"] == "KeyError: 'currency'"
-    assert error["location"] == "/var/task/orders.py:place:88"
+    assert error["location"] == "/var/task/orders.py:place:91"
     assert (
         error["stackTrace"][-1]
-        == '  File "/var/task/orders.py", line 88, in place\n    currency = product["currency"]\n'
+        == '  File "/var/task/orders.py", line 91, in place\n    currency = product["currency"]\n'
     )
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from prodwatch.demo.shop import scenario
 from prodwatch.demo.shop.scenario import SCENARIOS, load, names, parse
-from prodwatch.model.environment import SCENARIOS as SCENARIO_NAMES
 from prodwatch.errors import ConfigurationError
+from prodwatch.model.environment import SCENARIOS as SCENARIO_NAMES
 
 
 def test_the_scenarios_that_options_accept_are_shipped() -> None:
@@ -34,7 +34,10 @@ def test_unknown_moment_names_the_known_ones(at: str) -> None:
 
 
 def test_unknown_scenario_names_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match='no staged release "ugly"; known: bad, config-only, good, no-traffic, outage, slow-burn'):
+    with pytest.raises(
+        ConfigurationError,
+        match='no staged release "ugly"; known: bad, config-only, good, no-traffic, outage, slow-burn',
+    ):
         load("ugly")
 
 

@@ -64,6 +64,22 @@ FIRST = ("41", "Succeeded", "user")
             "UPDATE_ROLLBACK_COMPLETE",
         ),
         ("good", "during", ("41", {"42": 0.1}), [("42", "InProgress", "user"), FIRST], "UPDATE_IN_PROGRESS"),
+        ("no-traffic", "during", ("41", {"42": 0.1}), [("42", "InProgress", "user"), FIRST], "UPDATE_IN_PROGRESS"),
+        ("no-traffic", "after", ("42", {}), [("42", "Succeeded", "user"), FIRST], "UPDATE_COMPLETE"),
+        *(
+            (name, "during", ("41", {"42": 0.1}), [("42", "InProgress", "user"), FIRST], "UPDATE_IN_PROGRESS")
+            for name in ("slow-burn", "outage", "config-only")
+        ),
+        *(
+            (
+                name,
+                "after",
+                ("41", {}),
+                [("41", "Succeeded", "codeDeployRollback"), ("42", "Stopped", "user"), FIRST],
+                "UPDATE_ROLLBACK_COMPLETE",
+            )
+            for name in ("slow-burn", "outage", "config-only")
+        ),
         ("good", "after", ("42", {}), [("42", "Succeeded", "user"), FIRST], "UPDATE_COMPLETE"),
     ],
 )
@@ -93,6 +109,13 @@ def test_each_moment_and_a_quarter_of_an_hour_later(
             for phase_s in (0, 12, 36, 45, 59)
         ),
         ("bad", "after", set(), 30),
+        *(
+            (name, "during", {resource_names.ERROR_ALARM, resource_names.RELEASE_ALARM}, 30)
+            for name in ("outage", "config-only")
+        ),
+        *((name, "after", set(), 30) for name in ("outage", "config-only", "slow-burn", "no-traffic")),
+        ("slow-burn", "during", set(), 30),
+        ("no-traffic", "during", set(), 30),
         ("good", "during", set(), 30),
         ("good", "after", set(), 30),
     ],
@@ -170,3 +193,18 @@ async def test_a_scripted_alarm_fires_before_the_rollback_and_clears_after_it() 
     seen.append((staged.timeline.scenario_s(staged.wall.now_s), staged.alarms()[resource_names.ERROR_ALARM]))
     assert [state for _, state in seen] == ["OK", "ALARM", "OK"]
     assert seen[-1][0] == pytest.approx(440, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "same_code", "same_configuration"),
+    [("bad", False, True), ("good", False, True), ("config-only", True, False)],
+)
+def test_a_version_differs_from_the_previous_one_in_its_code_or_only_in_its_configuration(
+    name: str, same_code: bool, same_configuration: bool
+) -> None:
+    function = Staged("during", name=name).aws.functions.get(ORDERS)
+    assert function is not None
+    old, new = function.versions[-2:]
+    assert (old.version, new.version) == ("41", "42")
+    assert (old.code_sha256 == new.code_sha256) is same_code
+    assert (old.environment == new.environment) is same_configuration

@@ -27,6 +27,15 @@ def make_timeline(at: str | None = None, speed: float = 1.0, name: str = "bad") 
         ("good", "during", 0.1, "41"),
         ("good", "after", 1.0, "42"),
         ("bad", "+90s", 0.1, "41"),
+        ("slow-burn", "during", 0.1, "41"),
+        ("slow-burn", "+10m", 0.1, "41"),
+        ("slow-burn", "after", 0.0, "41"),
+        ("outage", "during", 0.1, "41"),
+        ("outage", "after", 0.0, "41"),
+        ("config-only", "during", 0.1, "41"),
+        ("config-only", "after", 0.0, "41"),
+        ("no-traffic", "during", 0.1, "41"),
+        ("no-traffic", "after", 1.0, "42"),
     ],
 )
 def test_the_state_of_the_release_at_each_held_moment(name: str, at: str, weight: float, version: str) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Rule
 from prodwatch.judge.facts import CheckFact, Facts, WindowFact
+from prodwatch.model.comparison import ComparedVersion
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
@@ -26,6 +27,9 @@ MOVING = ReleaseState(
     function="f", phase=ReleasePhase.SHIFTING, version="42", previous="41", weights={"41": 0.9, "42": 0.1}
 )
 BACK = ReleaseState(function="f", phase=ReleasePhase.ROLLED_BACK, version="42", previous="41", weights={"41": 1.0})
+NO_REQUEST = comparison(
+    UNSURE, canary=ComparedVersion(version="42"), baseline=ComparedVersion(version="41", requests=9)
+)
 REFUSED = Blocking(kind="run", id="account", status=ERROR, message="another account")
 
 RULES = [
@@ -346,6 +350,13 @@ RULES += [
         "inconclusive",
         Rule.TOO_FEW_ROUNDS,
         gate(baked("c", rounds=21, planned=40)),
+    ),
+    (
+        "a new version without a request",
+        facts(A, releases=(MOVING,), comparisons=(NO_REQUEST,)),
+        "inconclusive",
+        Rule.UNUSED,
+        facts(A, releases=(MOVING,), comparisons=(comparison(UNSURE),)),
     ),
     (
         "a comparison that excludes nothing",

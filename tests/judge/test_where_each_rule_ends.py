@@ -11,7 +11,9 @@ from prodwatch.judge.decide import decide, exit_code, not_worked_out
 from prodwatch.judge.decision import Rule
 from prodwatch.judge.facts import CheckFact, Facts
 from prodwatch.judge.freshness import is_stale_check
+from prodwatch.model.comparison import ComparedVersion
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
 from tests.support.verdict_facts import check, comparison, coverage, facts, signal, source
@@ -135,6 +137,51 @@ def test_only_the_end_of_a_bake_asks_for_every_route() -> None:
     given = gate(A, coverage=coverage(served=1))
     assert Rule.UNCOVERED in rules(given)
     assert Rule.UNCOVERED not in rules(replace(given, final=False))
+
+
+NO_REQUEST = replace(
+    comparison(UNSURE), canary=ComparedVersion(version="42"), baseline=ComparedVersion(version="41", requests=9)
+)
+LEFT_ALONE = facts(A, releases=(MOVING,), comparisons=(NO_REQUEST,))
+
+
+@pytest.mark.parametrize(
+    ("given", "unused"),
+    [
+        (LEFT_ALONE, True),
+        (replace(LEFT_ALONE, mode="gate"), True),
+        (replace(LEFT_ALONE, releases=(replace(MOVING, phase=ReleasePhase.SUCCEEDED, weights={"42": 1.0}),)), True),
+        (replace(LEFT_ALONE, releases=(replace(MOVING, weights={"41": 1.0}),)), False),
+        (replace(LEFT_ALONE, releases=(replace(MOVING, weights={}),)), False),
+        (replace(LEFT_ALONE, releases=(replace(MOVING, function="g"),)), False),
+        (replace(LEFT_ALONE, releases=(replace(MOVING, place=Place(region="eu-north-1")),)), False),
+        (replace(LEFT_ALONE, comparisons=(comparison(UNSURE),)), False),
+        (replace(LEFT_ALONE, comparisons=(replace(NO_REQUEST, baseline=ComparedVersion(version="41")),)), False),
+        (replace(LEFT_ALONE, comparisons=()), False),
+    ],
+    ids=[
+        "the old version serves everything",
+        "in a gate, before its end",
+        "after the release",
+        "before the shift",
+        "weights that are not known",
+        "another function",
+        "another region",
+        "both serve",
+        "no request was read",
+        "nothing is compared",
+    ],
+)
+def test_a_new_version_with_a_share_of_the_traffic_and_no_request_is_not_green(given: Facts, unused: bool) -> None:
+    decision = decide(given)
+    assert (decision.headline.rule is Rule.UNUSED) is unused
+    assert (decision.verdict.status == "inconclusive") is unused
+    if unused:
+        assert decision.verdict.reason_code is Reason.NO_DATA
+        assert decision.verdict.reason == (
+            "No request has reached version 42 of f: version 41 served all 9 requests that were read."
+        )
+        assert [(each.kind, each.id) for each in decision.verdict.blocking] == [("comparison", "f errors")]
 
 
 UNPROVEN_SAMPLE = check("b", unattested=True)

@@ -59,9 +59,7 @@ def command(
     return run_dashboard(project, common, demo=demo, window=window)
 
 
-def _target(
-    common: Common, speed: float | None, seed: int | None, base: DemoTarget | None
-) -> DemoTarget:
+def _target(common: Common, speed: float | None, seed: int | None, base: DemoTarget | None) -> DemoTarget:
     from prodwatch.model.environment import DemoTarget
 
     base = base or DemoTarget()

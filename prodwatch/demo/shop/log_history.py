@@ -132,11 +132,15 @@ def invocation(service: Service, serving: ServingVersion, request: Request, ids:
     yield end_ms, stream, report, visible_ms
 
 
-@lru_cache(maxsize=16)
 def raised_exception(behaviour: Behaviour) -> HandlerException:
     """Return the exception that the failing share of a version's requests raises."""
-    kind, _, message = behaviour.error.partition(": ")
-    return HandlerException(type=kind, message=message, frames=behaviour.frames)
+    return _exception(behaviour.error, behaviour.frames)
+
+
+@lru_cache(maxsize=16)
+def _exception(error: str, frames: tuple[tuple[str, int, str, str], ...]) -> HandlerException:
+    kind, _, message = error.partition(": ")
+    return HandlerException(type=kind, message=message, frames=frames)
 
 
 def _by_time(event: WrittenLine) -> int:

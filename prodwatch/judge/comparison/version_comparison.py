@@ -194,6 +194,8 @@ class _ErrorComparison:
         alone = self._alone
         canary_share, baseline_share = (together.canary, together.baseline) if together else (None, None)
         baseline = _Window(total.baseline, total.baseline_bad)
+        if not baseline.requests:
+            baseline = self._before
         if together is None and alone.requests:
             canary_share = alone.bad / alone.requests
             baseline = self._before
