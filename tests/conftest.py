@@ -10,13 +10,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# A shared, noisy machine makes every limit on wall time a coin toss; what a property says does not depend on it.
-settings.register_profile(
-    "prodwatch", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-settings.load_profile("prodwatch")
+from tests.support.examples import choose_profile, mark_properties_slow
 
 pytest_plugins = ("tests.support.pictures",)
 
@@ -36,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["TZ"] = "UTC"
     time.tzset()
+    choose_profile(slow=config.option.markexpr == "slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr == "slow":
+        mark_properties_slow(items)
 
 
 def pytest_collection_finish() -> None:

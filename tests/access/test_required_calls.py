@@ -71,6 +71,7 @@ def _resource(service: str, operation: str, params: Mapping[str, Any]) -> str:
     return known.get(f"{service}:{operation}", known.get(service, lambda: "*"))()
 
 
+@pytest.mark.slow  # the whole demo, and every check and source of it
 async def test_the_policy_is_exactly_what_checks_and_sources_call(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

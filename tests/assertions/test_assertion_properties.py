@@ -14,6 +14,7 @@ from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.assertions.value_equality_and_order import equal, freeze
 from prodwatch.assertions.value_format import literal_text, to_json
 from prodwatch.model.quantity import Duration, Headers
+from tests.support.examples import examples
 
 names = st.sampled_from(["status", "json", "items", "id", "count", "all", "in", "is", "exists", "not", "a1_"])
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -236,7 +237,7 @@ cut_short = assertions.flatmap(lambda text: st.integers(0, len(text)).map(lambda
 
 
 @given(st.text(max_size=30) | fragments | cut_short)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @example("[" * 3000)
 @example("(" * 3000 + "a")
 @example("a == " + "[" * 3000)
@@ -264,7 +265,7 @@ def test_no_input_breaks_the_parser(source: str) -> None:
 
 
 @given(assertions, anything, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_evaluation_never_raises_and_always_says_why(source: str, document: Any, data: st.DataObject) -> None:
     parsed = parse(source)
     holes = [data.draw(anything) for _ in parsed.holes]
@@ -384,7 +385,7 @@ def without_missing(value: Any) -> Any:
 
 
 @given(queries, plain_json)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_with_missing_read_as_null_every_query_gives_what_jmespath_gives(query: str, document: Any) -> None:
     from prodwatch.assertions.errors import PathError
 

@@ -35,6 +35,7 @@ from prodwatch.report import console, ctrf, github, junit, nagios, tap
 from prodwatch.report import json as json_report
 from prodwatch.text.sanitize import sanitize
 from tests.support.case_project import CaseProject
+from tests.support.examples import examples
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SPECIAL = "\x00\x01\x1b\x7f\x85\u202e\ufeff\ufffe\r\n\t |#\\\"'`<>&]%:,=~-{}[]é"
@@ -104,7 +105,7 @@ def tap_points(document: str) -> list[dict[str, Any]]:
     return points
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(2))
 @given(ODD, ODD, st.lists(st.sampled_from(list(Status)), min_size=1, max_size=3))
 def test_K34_every_format_is_read_back_for_every_name(text: str, other: str, statuses: list[Status]) -> None:
     result = run_of(text, other, statuses)

@@ -29,6 +29,7 @@ def test_every_picture_belongs_to_a_scene() -> None:
     assert {path.stem for path in (DOCS / "pictures").glob("*.svg")} == set(SCRIPT["SCENES"]) == set(SCRIPT["PANELS"])
 
 
+@pytest.mark.slow  # a dashboard per picture
 @pytest.mark.parametrize("name", SCRIPT["SCENES"])
 async def test_what_a_picture_shows_still_exists(name: str) -> None:
     size, theme, keys = SCRIPT["SCENES"][name]

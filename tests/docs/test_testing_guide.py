@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 GUIDE = Path(__file__).parents[2] / "docs/guide/testing-checks.md"
 
 
+@pytest.mark.slow  # a test run of its own
 def test_the_tests_of_the_guide_pass(tmp_path: Path) -> None:
     for name, body in re.findall(
         r"^```\w+\n# (\S+)\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE

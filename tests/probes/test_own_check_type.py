@@ -71,6 +71,7 @@ def test_its_check_loads_and_its_mistakes_are_found(installed: Path, tmp_path: P
     assert any('unknown key "hots" (did you mean "host"?)' in problem for problem in problems)
 
 
+@pytest.mark.slow  # a test run of its own
 def test_its_own_tests_pass(installed: Path) -> None:
     done = run(
         installed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -323,8 +324,13 @@ def _check(table: Mapping[str, Any]) -> str:
     return text
 
 
-def test_every_key_of_a_type_is_read_by_its_probe() -> None:
+@cache
+def constants(path: Path) -> frozenset[object]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return frozenset(node.value for node in nodes if isinstance(node, ast.Constant))
 
+
+def test_every_key_of_a_type_is_read_by_its_probe() -> None:
     unread = []
     for type_ in registry.names():
         spec = registry.spec(type_)
@@ -332,7 +338,6 @@ def test_every_key_of_a_type_is_read_by_its_probe() -> None:
             continue
         home = Path(registry.probe(type_).__code__.co_filename).parent
         files = [path for path in (*home.glob("*.py"), *(ROOT / "probes").glob("*.py")) if path.name != "spec.py"]
-        trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
-        named = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        named = frozenset[object]().union(*map(constants, files))
         unread += [f"{type_}.{key.name}" for key in spec.keys if key.name not in named]
     assert unread == []

@@ -156,7 +156,11 @@ async def test_a_body_that_is_not_the_operations_document_is_never_live(
     assert not in_trouble(await first_status(source_of(world, aws, name)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # The release has the most operations and members by far.
+    [pytest.param(name, marks=pytest.mark.slow if name == "release" else ()) for name in NAMES],
+)
 async def test_a_member_left_out_never_ends_a_source(name: str, world: EmbeddedAws, aws: Aws) -> None:
     for service, operation in await operations(world, aws, name):
         for member in members(service, operation):

@@ -98,7 +98,10 @@ async def test_A18_lines_without_an_id_are_shown_once_each_over_overlapping_scan
     assert screen.lines == written
 
 
-@pytest.mark.parametrize("share", [1.0, 2 / 3], ids=["full pages", "partial pages"])
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param(1.0, marks=pytest.mark.slow, id="full pages"), pytest.param(2 / 3, id="partial pages")],
+)
 async def test_B15_two_thousand_lines_a_second(share: float) -> None:
     await measure(FakeClock(), 2000, 25, share=share)
 

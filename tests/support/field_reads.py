@@ -17,6 +17,7 @@ NOTHING: Types = frozenset()
 _NAME = re.compile(r"\w+")
 _THROUGH = frozenset(("sorted", "tuple", "list", "set", "frozenset", "zip", "enumerate", "next", "max", "min", "iter"))
 _THROUGH |= frozenset(("reversed", "filter", "replace", "dict", "chain", "cast", "items_of"))
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _PASSES = 3
 """Rounds over all files: what a class assigns to itself in one is known in the next."""
 
@@ -29,15 +30,14 @@ class Classes:
         self.bases: dict[str, list[str]] = defaultdict(list)
         self.returns: dict[str, Types] = defaultdict(lambda: NOTHING)
         """Function → what its annotation says it returns."""
-        trees = list(trees)
-        defined = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-        self.names = defined
-        for tree in trees:
-            for node in ast.walk(tree):
-                if isinstance(node, ast.ClassDef):
-                    self._read_class(node)
-                elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    self.returns[node.name] |= self.mentioned(node.returns)
+        self._mentioned: dict[ast.expr, Types] = {}
+        nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, _DEFINITIONS)]
+        self.names = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+        for node in nodes:
+            if isinstance(node, ast.ClassDef):
+                self._read_class(node)
+            else:
+                self.returns[node.name] |= self.mentioned(node.returns)
 
     def _read_class(self, node: ast.ClassDef) -> None:
         self.bases[node.name] += [base.id for base in node.bases if isinstance(base, ast.Name)]
@@ -51,7 +51,9 @@ class Classes:
         """Return the classes that an annotation mentions."""
         if annotation is None:
             return NOTHING
-        return frozenset(_NAME.findall(ast.unparse(annotation))) & self.names
+        if annotation not in self._mentioned:
+            self._mentioned[annotation] = frozenset(_words(annotation)) & self.names
+        return self._mentioned[annotation]
 
     def add(self, owner: str, attribute: str, types: Types) -> None:
         """Note one more type of an attribute."""
@@ -72,6 +74,16 @@ class Classes:
                 seen.add(name)
                 yield name
                 pending += self.bases.get(name, [])
+
+
+def _words(annotation: ast.expr) -> Iterator[str]:
+    for node in ast.walk(annotation):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _NAME.findall(node.value)
 
 
 def field_reads(files: Iterable[Path], context: Iterable[Path] = ()) -> set[tuple[str, str]]:

@@ -7,6 +7,8 @@ and, when it has ended, how.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -17,6 +19,7 @@ import runpy
 import signal
 import socket
 import sys
+import threading
 import time
 from typing import Any, NoReturn
 
@@ -101,8 +104,35 @@ def become(streams: list[int], folder: str, environ: dict[str, str], arguments: 
     sys.argv = ["prodwatch", *arguments]
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
     sys.stdout, sys.stderr = _text(1, "strict"), _text(2, "backslashreplace")
-    runpy.run_module("prodwatch", run_name="__main__", alter_sys=True)
-    sys.exit(0)
+    code = 0
+    try:
+        runpy.run_module("prodwatch", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = _code_of(ended)
+    except BaseException:  # noqa: BLE001 -- the interpreter's own last resort
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    _leave(code)
+
+
+def _code_of(ended: SystemExit) -> int:
+    if ended.code is None or isinstance(ended.code, int):
+        return ended.code or 0
+    sys.stderr.write(f"{ended.code}\n")
+    return 1
+
+
+def _leave(code: int) -> NoReturn:
+    """End as the interpreter does, except that no object is torn down: each one would copy a page of the parent."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = 120  # as the interpreter reports a flush that fails at exit
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _text(number: int, errors: str) -> Any:

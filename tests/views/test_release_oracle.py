@@ -35,6 +35,7 @@ from prodwatch.views.evidence import requests_on
 from prodwatch.views.release import release_header
 from prodwatch.views.signals import signals
 from prodwatch.views.verdict import verdict_line
+from tests.support.examples import examples
 
 HERE = SourcePosition("checks/a.toml", 1, 1)
 ABROAD = Place(region="us-east-1")
@@ -217,7 +218,7 @@ def tell(store: Store, function: Function) -> None:
     store.apply(Batch(source=source, records=tuple(records), status=status))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(worlds())
 def test_K12_K29_no_false_green_and_no_word_about_another_functions_release(world: World) -> None:
     store = told(world)
@@ -250,7 +251,7 @@ def test_K12_K29_no_false_green_and_no_word_about_another_functions_release(worl
         assert header.others == sum(each.released for each in world.functions) - 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(worlds())
 def test_K12_B12_every_figure_and_error_belongs_to_its_own_function(world: World) -> None:
     store = told(world)
