@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -12,16 +12,22 @@ from prodwatch.judge.comparison.coverage import RouteCounts, coverage_of
 from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.judge.signatures.signature import signature_id
-from prodwatch.model.comparison import ComparisonResult, RequestBatch, SignatureResult
+from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch, SignatureResult
 from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
 from prodwatch.model.identity import FunctionId, GroupId, unique_name
 from prodwatch.model.release import WENT_WRONG, present_releases
-from prodwatch.model.signal import ReleaseState
+from prodwatch.model.signal import UNREADABLE, ReleaseState, SourcePhase
+from prodwatch.session.version_counts import CountedMinutes, counted_minutes
 from prodwatch.store.request_ledger import RequestLedger
 from prodwatch.store.store import Store
 from prodwatch.text.parse_user_times import instant_of
 from prodwatch.views.alarm_and_error_rows import was_before
 
+UNREADABLE_FOR = timedelta(minutes=2)
+"""Time for which a log group without a counted request cannot be read, after which CloudWatch's counts are compared."""
+_WITHOUT_LINES = UNREADABLE | {SourcePhase.WAITING}
+SILENT_MINUTES = 3
+"""Minutes with invocations of which the log lines name none, after which CloudWatch's counts are compared."""
 RECENT_BATCHES = 60
 """Batches kept without a release: half an hour."""
 
@@ -59,21 +65,30 @@ class ReleaseComparisons:
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
-        closed = {watched: each.close(self._store) for watched, each in self._watched.items()}
-        present: dict[_Key, _ComparedRelease] = {}
         states = self._store.release.states.values() if self._baseline == "auto" else ()
-        for release in present_releases(states, now):
-            key = _key_of(release)
-            if key is None or release.phase in WENT_WRONG:
-                continue
+        under_way = [
+            (release, key)
+            for release in present_releases(states, now)
+            if (key := _key_of(release)) is not None and release.phase not in WENT_WRONG
+        ]
+        for release, _ in under_way:
+            self._watch(release.id, release.group_id)
+        closed = {watched: each.close(self._store) for watched, each in self._watched.items()}
+        writers = Counter(group for group, _ in {(group, function.name) for function, group in self._watched})
+        present: dict[_Key, _ComparedRelease] = {}
+        for release, key in under_way:
+            lines = (release.id, release.group_id)
+            watched = self._watched[lines]
+            batches: Iterable[RequestBatch] = closed[lines]
             compared = self._compared.get(key)
             if compared is None:
                 compared = _ComparedRelease(release, key, self._limits, self._functions)
-                watched = self._watch(release.id, release.group_id)
-                watched.close(self._store)
-                compared.update(release, watched.recent)
-            else:
-                compared.update(release, closed.get((release.id, release.group_id), ()))
+                batches = watched.recent
+            is_mixed = writers[release.group_id] > 1 and watched.is_unnamed
+            counted = compared.choose_basis(self._store, release, now, is_mixed=is_mixed)
+            if counted is not None:
+                batches = closed[lines] = counted
+            compared.update(release, batches)
             present[key] = compared
         self.batches = [each for batches in closed.values() for each in batches]
         self._compared = present
@@ -100,6 +115,11 @@ class _WatchedFunction:
         self.recent: deque[RequestBatch] = deque(maxlen=RECENT_BATCHES)
         """The latest batches, in the order of time: what a release that begins now has before it."""
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether requests do not name the function that they are of."""
+        return self._ledger.unnamed > 0
+
     def close(self, store: Store) -> tuple[RequestBatch, ...]:
         """Return the batches that have been read since the last call."""
         status = store.sources.get(self._source)
@@ -117,6 +137,7 @@ class _ComparedRelease:
         self._key = key
         self._writers = release.writers
         self._limits = limits
+        self._functions = functions
         self._weights = release.weights
         self._started_at = release.started_at
         self.routes = RouteCounts(key.subject, key.version, key.previous)
@@ -126,6 +147,50 @@ class _ComparedRelease:
             if limits.signatures is not None
             else None
         )
+        self._has_requests = False
+        """Whether log lines have brought a request of either version since the release."""
+        self._unreadable_since: datetime | None = None
+        self._minutes: CountedMinutes | None = None
+        """None while requests are told from log lines."""
+
+    def choose_basis(
+        self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool
+    ) -> tuple[RequestBatch, ...] | None:
+        """Return the new minutes by CloudWatch's counts; None while requests are told from log lines.
+
+        A release that is compared by count stays so, and forgets what lines have brought: never both.
+        """
+        if self._minutes is None:
+            why = self._why_by_count(store, release, now, is_mixed=is_mixed)
+            if why is None:
+                return None
+            key = self._key
+            self._minutes, self._errors = CountedMinutes(), None
+            self.routes = RouteCounts(key.subject, key.version, key.previous)
+            self.versions = VersionComparison(
+                key.subject, key.version, key.previous, self._limits, comparisons=self._functions, by_count=why
+            )
+        return self._minutes.take(store, release)
+
+    def _why_by_count(self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool) -> str | None:
+        """Return why the requests cannot be told from log lines, None while they can or nothing was counted."""
+        if is_mixed:
+            return "several functions write its log group and lines do not name theirs"
+        source = store.sources.get(f"logs:{release.group_id.key}")
+        if self._has_requests or source is None:
+            return None
+        if source.phase not in _WITHOUT_LINES:
+            self._unreadable_since = None
+        elif self._unreadable_since is None:
+            self._unreadable_since = now
+        started_ms = self._started_at.timestamp() * 1000 if self._started_at is not None else 0
+        since = [each for each in counted_minutes(store, release) if each.start_ms >= started_ms]
+        read_up_to_ms = source.fresh_at.timestamp() * 1000 if source.fresh_at is not None else 0
+        if since and self._unreadable_since is not None and now - self._unreadable_since >= UNREADABLE_FOR:
+            return "its log group cannot be read"
+        if len(since) >= SILENT_MINUTES and read_up_to_ms >= since[-1].end_ms + 2 * BATCH_MS:
+            return "its log lines report no finished request of either version"
+        return None
 
     def update(self, release: ReleaseState, batches: Iterable[RequestBatch]) -> None:
         """Judge batches that have been read."""
@@ -139,6 +204,8 @@ class _ComparedRelease:
             if self._started_at is not None and batch.end_ms <= self._started_at.timestamp() * 1000:
                 self.versions.add_before(batch)
                 continue
+            both = (batch.of(self._key.version), batch.of(self._key.previous))
+            self._has_requests = self._has_requests or any(each.requests for each in both)
             self.versions.add(batch)
             if self._errors is not None:
                 self._errors.add(batch)

@@ -119,12 +119,12 @@ class RequestLedger:
         self.abandoned = 0
         """Requests without a terminal record that were given up because too many are open."""
         self.unnamed = 0
-        """Lines that do not name the function that wrote them."""
+        """Terminal records that do not name the function that wrote them."""
 
     def add(self, records: Iterable[LogRecord]) -> None:
         """Take lines of the group into account, in the order in which they became visible."""
         for record in records:
-            self.unnamed += record.function is None
+            self.unnamed += record.kind == "report" and record.function is None
             request_id = record.request_id or self._current.get(record.stream)
             if request_id is None or request_id in self._done:
                 continue

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.judge.decide import decide
+from prodwatch.judge.decision import Rule
+from prodwatch.model.comparison import ComparisonResult
 from prodwatch.model.environment import Compare, FunctionTarget, KnownSignature
 from prodwatch.model.identity import HOME, Place
 from prodwatch.model.signal import (
@@ -14,6 +17,9 @@ from prodwatch.model.signal import (
     LambdaReport,
     Level,
     LogRecord,
+    MetricKey,
+    MetricPoint,
+    MetricSeries,
     ReleasePhase,
     ReleaseState,
     SourcePhase,
@@ -23,9 +29,12 @@ from prodwatch.model.status import Status
 from prodwatch.session.release_comparison import ReleaseComparisons
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import FakeClock
+from prodwatch.views.verdict_facts import session_facts
+from tests.support.verdict_facts import check
 
 START = datetime(2026, 1, 15, 11, 50, tzinfo=UTC)
 GROUP = "/aws/lambda/pay"
+ALIAS = (("FunctionName", "pay"), ("Resource", "pay:live"))
 MOVING = ReleaseState(
     function="pay",
     alias="live",
@@ -94,6 +103,21 @@ class World:
                 report = LambdaReport(duration_ms=100.0, status="error" if failed else None)
                 records.append(replace(line, kind="report", level=Level.PLATFORM, report=report))
         self.store.apply(Batch(source=f"logs:{GROUP}", records=tuple(records)))
+
+    def count(self, minutes: range, version: str, invocations: int, errors: int = 0, *, settled: bool = True) -> None:
+        """Let CloudWatch count the same in each of these minutes since the start."""
+        start_s = int(START.timestamp())
+        for metric, stat, value in (
+            ("Invocations", "rate", invocations / 60),
+            ("Errors", "share", errors / invocations * 100),
+        ):
+            key = MetricKey("AWS/Lambda", metric, ALIAS, stat, version, function="pay")
+            points = tuple(MetricPoint(start_s + 60 * minute, value, settled) for minute in minutes)
+            series = MetricSeries(key=key, points=points)
+            self.store.apply(Batch(source="metrics", records=(series,)))
+
+    def errors(self) -> ComparisonResult:
+        return next(each for each in self.store.comparisons if each.kind == "errors")
 
     def read_up_to(self, second: float, phase: SourcePhase = SourcePhase.LIVE) -> None:
         name = f"logs:{GROUP}"
@@ -253,3 +277,167 @@ def test_without_a_comparison_no_route_is_covered() -> None:
     assert world.store.comparisons == ()
     assert world.store.coverage is not None
     assert not world.store.coverage.suffices
+
+
+def unreadable(world: World, seconds: range) -> None:
+    """Let the log group be denied at these times."""
+    for second in seconds:
+        world.read_up_to(second, SourcePhase.DENIED)
+
+
+def test_a_log_group_that_cannot_be_read_is_compared_by_count_with_ten_times_the_evidence() -> None:
+    world = World()
+    world.count(range(-20, 10), "41", 6_000, 6)
+    world.count(range(10), "42", 600, 60)
+    unreadable(world, range(0, 121, 60))
+    errors = world.errors()
+    assert (errors.status, errors.basis, errors.needed) == (Status.FAIL, "counts", 10_000)
+    assert (errors.canary.requests, errors.canary.bad) == (6_000, 600)
+    assert (errors.baseline.requests, errors.baseline.bad) == (60_000, 60)
+    assert errors.message.endswith("6,000 requests, by count because its log group cannot be read")
+    others = {each.kind: (each.status, each.basis) for each in world.store.comparisons if each.kind != "errors"}
+    assert set(others.values()) == {(Status.INCONCLUSIVE, "counts")}
+    assert world.store.compared_signatures == ()
+
+
+def test_a_log_group_that_is_refused_for_a_moment_is_still_read_line_by_line() -> None:
+    world = World()
+    world.count(range(-20, 10), "41", 6_000, 6)
+    world.count(range(10), "42", 600, 60)
+    unreadable(world, range(0, 61, 60))
+    world.read_up_to(90)
+    unreadable(world, range(120, 181, 60))
+    assert world.errors().basis == "requests"
+
+
+def test_a_release_with_counted_requests_is_never_compared_by_count_too() -> None:
+    world = World()
+    world.serve(range(-60, 120), "41", per_s=20)
+    world.serve(range(120), "42", per_s=3)
+    world.read_up_to(160)
+    world.count(range(-20, 10), "41", 6_000, 6)
+    world.count(range(10), "42", 600, 60)
+    unreadable(world, range(240, 901, 60))
+    errors = world.errors()
+    assert (errors.basis, errors.canary.requests, errors.canary.bad) == ("requests", 360, 0)
+
+
+def test_a_release_that_is_compared_by_count_takes_no_request_from_lines() -> None:
+    world = World()
+    world.count(range(-20, 5), "41", 600)
+    world.count(range(5), "42", 60)
+    unreadable(world, range(0, 181, 60))
+    world.serve(range(240, 360), "41", per_s=20)
+    world.serve(range(240, 360), "42", per_s=3, every_failing=2, message="no")
+    world.read_up_to(420)
+    errors = world.errors()
+    assert (errors.basis, errors.canary.requests, errors.canary.bad) == ("counts", 300, 0)
+    assert [each for each in world.comparisons.batches if each.basis == "requests"] == []
+
+
+@pytest.mark.parametrize("version", [None, "7"])
+def test_lines_that_name_no_finished_request_of_either_version_are_compared_by_count(version: str | None) -> None:
+    world = World()
+    if version is not None:
+        world.serve(range(180), version, per_s=1)
+    world.count(range(-20, 3), "41", 600)
+    world.count(range(3), "42", 60, 30)
+    world.read_up_to(180)
+    assert world.errors().basis == "requests"
+    world.read_up_to(240)
+    errors = world.errors()
+    assert (errors.basis, errors.canary.requests, errors.status) == ("counts", 180, Status.FAIL)
+    assert errors.message.endswith("by count because its log lines report no finished request of either version")
+
+
+def test_only_minutes_that_have_settled_for_both_versions_are_compared_each_once() -> None:
+    world = World()
+    world.count(range(-20, 6), "41", 600)
+    world.count(range(3), "42", 60)
+    world.count(range(3, 6), "42", 60, settled=False)
+    unreadable(world, range(0, 181, 60))
+    assert world.errors().canary.requests == 180
+    world.count(range(4, 6), "42", 60, 6)
+    world.read_up_to(240, SourcePhase.DENIED)
+    assert (world.errors().canary.requests, world.errors().canary.bad) == (300, 12)
+    world.count(range(6), "42", 60, 6)
+    world.read_up_to(300, SourcePhase.DENIED)
+    assert (world.errors().canary.requests, world.errors().canary.bad) == (360, 18)
+    assert [each.late for each in world.comparisons.batches] == [True]
+
+
+def test_a_release_at_once_by_count_is_compared_with_the_time_before_it() -> None:
+    world = World()
+    world.release(replace(MOVING, weights={"42": 1.0}))
+    world.count(range(-20, 0), "41", 6_000, 6)
+    world.count(range(10), "42", 6_000, 6)
+    unreadable(world, range(0, 181, 60))
+    errors = world.errors()
+    assert (errors.basis, errors.canary.requests, errors.baseline.requests) == ("before/after", 60_000, 120_000)
+    assert "by count because its log group cannot be read" in errors.message
+
+
+SHIP = replace(MOVING, function="ship", log_group=GROUP)
+
+
+def test_functions_of_one_group_are_told_apart_where_lines_name_them() -> None:
+    world = World()
+    world.release(replace(MOVING, log_group=GROUP))
+    world.release(SHIP)
+    for function, failing in (("pay", 0), ("ship", 5), ("of-others", 2)):
+        world.serve(range(-60, 120), "41", per_s=10, function=function)
+        world.serve(range(120), "42", per_s=10, function=function, every_failing=failing, message=f"{function} broke")
+    world.read_up_to(160)
+    found = {each.id: (each.canary.requests, each.canary.bad) for each in world.store.comparisons}
+    assert found["pay:live errors"] == (1200, 0)
+    assert found["ship:live errors"] == (1200, 240)
+    assert [each.function for each in world.store.compared_signatures] == ["ship:live"]
+
+
+def test_functions_of_one_group_that_lines_do_not_name_are_never_mixed() -> None:
+    world = World()
+    world.release(SHIP)
+    world.serve(range(-60, 120), "41", per_s=20)
+    world.serve(range(120), "42", per_s=20, every_failing=2, message="broke")
+    world.read_up_to(160)
+    assert {each.canary.requests for each in world.store.comparisons} == {0}
+    assert {each.status for each in world.store.comparisons} == {Status.INCONCLUSIVE}
+    assert "several functions write its log group and lines do not name theirs" in world.errors().message
+    assert world.store.compared_signatures == ()
+
+
+def test_two_aliases_of_one_function_are_compared_each_with_all_its_requests() -> None:
+    world = World()
+    world.release(replace(MOVING, alias="beta"))
+    world.serve(range(-60, 120), "41", per_s=20)
+    world.serve(range(120), "42", per_s=3)
+    world.read_up_to(160)
+    assert [each.canary.requests for each in world.store.comparisons if each.kind == "errors"] == [360, 360]
+
+
+@pytest.mark.parametrize("broken_route", [True, False])
+def test_a_bug_in_a_rare_route_that_the_new_version_has_not_served_does_not_pass(*, broken_route: bool) -> None:
+    """The old version serves refunds, on which the new one would fail; no refund reaches the new one in the bake."""
+    world = World(Compare(coverage=1.0, latency=None))
+    world.serve(range(-60, 300), "41", per_s=20, route="GET /orders")
+    world.serve(range(300), "42", per_s=10, route="GET /orders")
+    if broken_route:
+        world.serve(range(-60, 300, 60), "41", per_s=1, route="POST /refunds")
+    world.read_up_to(360)
+    assert world.errors().status is Status.PASS
+    decision = decide(
+        replace(
+            session_facts(world.store, START + timedelta(seconds=360), every_s=30),
+            mode="gate",
+            final=True,
+            require="errors",
+            checks=(check("c", rounds=30, planned=30),),
+        )
+    )
+    if broken_route:
+        assert (decision.verdict.status, decision.headline.rule) == ("inconclusive", Rule.UNCOVERED)
+        assert "v42 has not served POST /refunds (" in decision.verdict.reason
+        assert [(each.kind, each.id) for each in decision.verdict.blocking] == [("run", "coverage")]
+    else:
+        assert decision.verdict.status == "pass"
+        assert decision.verdict.reason == "1 of 1 check passed; judged on 1 of 1 routes, 100 % of traffic."

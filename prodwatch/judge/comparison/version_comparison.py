@@ -85,8 +85,16 @@ class VersionComparison:
     """
 
     def __init__(
-        self, function: str, version: str, baseline: str | None, limits: Compare, *, comparisons: int = 1
+        self,
+        function: str,
+        version: str,
+        baseline: str | None,
+        limits: Compare,
+        *,
+        comparisons: int = 1,
+        by_count: str | None = None,
     ) -> None:
+        """`by_count` says why requests cannot be told from log lines, so that all batches hold CloudWatch's counts."""
         self.function = function
         self.version = version
         self.baseline = baseline
@@ -94,8 +102,11 @@ class VersionComparison:
         self._comparisons = comparisons
         self._errors: dict[ComparisonKind, _ErrorComparison] = {}
         if limits.errors is not None:
-            self._errors = {kind.name: _ErrorComparison(kind, limits.errors, comparisons) for kind in _ERROR_KINDS}
-        self._latency = _LatencyComparison(limits.latency, comparisons) if limits.latency is not None else None
+            errors = limits.errors
+            self._errors = {kind.name: _ErrorComparison(kind, errors, comparisons, by_count) for kind in _ERROR_KINDS}
+        self._latency = (
+            _LatencyComparison(limits.latency, comparisons, by_count) if limits.latency is not None else None
+        )
         self._next_restart_ms: int | None = None
         self._last_end_ms: int | None = None
 
@@ -156,8 +167,9 @@ class VersionComparison:
 class _ErrorComparison:
     """One kind of bad requests, while both versions serve and after the old one serves no more."""
 
-    def __init__(self, kind: _ErrorKind, limits: ErrorComparison, comparisons: int) -> None:
+    def __init__(self, kind: _ErrorKind, limits: ErrorComparison, comparisons: int, by_count: str | None) -> None:
         self._kind = kind
+        self._why_by_count = by_count
         self._limits = limits
         self._needed = comparisons / limits.false_alarms
         self.process = BadShareProcess(limits, self._needed, with_interval=kind.name == "errors")
@@ -166,6 +178,8 @@ class _ErrorComparison:
         self._alone = _Window(0, 0)
         """Requests of the new version in batches without the old one."""
         self._by_count = False
+        if by_count is not None:
+            self._count()
 
     def add_before(self, counts: VersionCounts) -> None:
         bad = self._kind.bad(counts)
@@ -178,17 +192,23 @@ class _ErrorComparison:
     def add(self, batch: RequestBatch, canary: VersionCounts, baseline: VersionCounts) -> None:
         bad = self._kind.bad(canary)
         if batch.basis == "counts" and not self._by_count:
-            self._by_count = True
-            self._needed *= _COUNTS_NEED
-            self.process.log_threshold = math.log(self._needed)
+            self._count()
         if canary.requests and not baseline.requests and not batch.late:
             self._alone = _sum(self._alone, canary.requests, bad)
             return
         environments = canary.environments if self._kind.name == "errors" else {}
         self.process.add(Stratum(canary.requests, bad, baseline.requests, self._kind.bad(baseline)), environments)
 
+    def _count(self) -> None:
+        self._by_count = True
+        self._needed *= _COUNTS_NEED
+        self.process.log_threshold = math.log(self._needed)
+
     def result(self, compared: VersionComparison) -> ComparisonResult:
         judged = self._judge()
+        note = judged.note
+        if self._by_count:
+            note = ", ".join(filter(None, (note, _by_count(self._why_by_count))))
         together = self.process.rates()
         total = self.process.total
         alone = self._alone
@@ -212,7 +232,7 @@ class _ErrorComparison:
             gate=self._limits.gate and self._kind.name == "errors",
             advisory=judged.advisory,
             reason_code=judged.reason,
-            message=_sentence(self._kind.words, canary_share, baseline_share, at_least, requests, judged.note),
+            message=_sentence(self._kind.words, canary_share, baseline_share, at_least, requests, note),
             canary=ComparedVersion(
                 version=compared.version, requests=requests, bad=total.canary_bad + alone.bad, share=canary_share
             ),
@@ -235,6 +255,8 @@ class _ErrorComparison:
         return "counts" if self._by_count else "requests"
 
     def _judge(self) -> _Judgement:
+        if self._by_count and self._kind.name != "errors":
+            return _undecided("CloudWatch does not count them", Reason.NO_DATA)
         return self._not_random() or self._worse() or self._alone_worse() or self._harm_excluded()
 
     def _not_random(self) -> _Judgement | None:
@@ -303,8 +325,9 @@ class _ErrorComparison:
 class _LatencyComparison:
     """Durations of warm requests."""
 
-    def __init__(self, limits: LatencyComparison, comparisons: int) -> None:
+    def __init__(self, limits: LatencyComparison, comparisons: int, by_count: str | None) -> None:
         self._limits = limits
+        self._why_by_count = by_count
         self._needed = comparisons / limits.false_alarms
         self.process = LatencyProcess(limits.ratio, limits.shift_s * 1000)
         self._canary = DurationHistogram()
@@ -335,6 +358,8 @@ class _LatencyComparison:
             status, reason = Status.INCONCLUSIVE, Reason.MIN_SAMPLES
             note = f"{missing:,} more warm requests are needed"
         message = "latency: no warm requests of both versions at the same time"
+        if self._why_by_count is not None:
+            message = f"latency: CloudWatch's counts do not hold it, {_by_count(self._why_by_count)}"
         difference = None
         if canary and baseline:
             difference = canary[_SHOWN] / baseline[_SHOWN] - 1
@@ -344,7 +369,7 @@ class _LatencyComparison:
             kind="latency",
             id=f"{compared.function} latency",
             function=compared.function,
-            basis="requests",
+            basis="requests" if self._why_by_count is None else "counts",
             status=status,
             gate=self._limits.gate,
             reason_code=reason,
@@ -364,6 +389,10 @@ class _LatencyComparison:
             requests_needed=missing,
             last_end_ms=compared.last_end_ms,
         )
+
+
+def _by_count(why: str | None) -> str:
+    return "by count" if why is None else f"by count because {why}"
 
 
 def _sum(window: _Window, requests: int, bad: int) -> _Window:
