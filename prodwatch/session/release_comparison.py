@@ -151,12 +151,12 @@ class _ComparedRelease:
         """Whether log lines have brought a request of either version since the release."""
         self._unreadable_since: datetime | None = None
         self._minutes: CountedMinutes | None = None
-        """None while requests are told from log lines."""
+        """None while requests are counted from log lines."""
 
     def choose_basis(
         self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool
     ) -> tuple[RequestBatch, ...] | None:
-        """Return the new minutes by CloudWatch's counts; None while requests are told from log lines.
+        """Return the new minutes by CloudWatch's counts; None while requests are counted from log lines.
 
         A release that is compared by count stays so, and forgets what lines have brought: never both.
         """
@@ -173,7 +173,7 @@ class _ComparedRelease:
         return self._minutes.take(store, release)
 
     def _why_by_count(self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool) -> str | None:
-        """Return why the requests cannot be told from log lines, None while they can or nothing was counted."""
+        """Return why the requests cannot be counted from log lines, None while they can or nothing was counted."""
         if is_mixed:
             return "several functions write its log group and lines do not name theirs"
         source = store.sources.get(f"logs:{release.group_id.key}")

@@ -94,7 +94,7 @@ class VersionComparison:
         comparisons: int = 1,
         by_count: str | None = None,
     ) -> None:
-        """`by_count` says why requests cannot be told from log lines, so that all batches hold CloudWatch's counts."""
+        """`by_count` says why requests cannot be read from log lines, so that all batches hold CloudWatch's counts."""
         self.function = function
         self.version = version
         self.baseline = baseline
