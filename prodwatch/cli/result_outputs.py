@@ -124,12 +124,17 @@ class Outputs(msgspec.Struct, kw_only=True):
             raise ConfigurationError("--github-summary: GITHUB_STEP_SUMMARY is not set; this is not a GitHub job")
 
     def finished(self, check: CheckResult) -> None:
-        """Write one finished check if the format streams; a failed write does not end the run."""
-        if self.stdout_format == "ndjson" and self.lost is None:
+        """Write one finished check if the format streams."""
+        if self.stdout_format == "ndjson":
             from prodwatch.report.json import check_line
 
+            self.stream(check_line(check))
+
+    def stream(self, line: bytes) -> None:
+        """Write one line of a streaming format; a failed write does not end the run."""
+        if self.lost is None:
             try:
-                stdout.write(check_line(check))
+                stdout.write(line)
             except OSError as caught:
                 self.lost = caught
 

@@ -145,6 +145,12 @@ def _unused(evidence: Evidence) -> Finding | None:
     return Finding(rule=Rule.UNUSED, status=Status.INCONCLUSIVE, comparisons=unused) if unused else None
 
 
+def _not_measured(evidence: Evidence) -> Finding | None:
+    if not evidence.facts.final or not evidence.facts.not_measured:
+        return None
+    return Finding(rule=Rule.NOT_MEASURED, status=Status.INCONCLUSIVE)
+
+
 def _unproven(evidence: Evidence) -> Finding | None:
     facts = evidence.facts
     if facts.mode != "gate" or not facts.final or facts.require == "none":
@@ -183,12 +189,14 @@ def rounds_needed(evidence: Evidence) -> int:
 
 
 def _went_wrong(evidence: Evidence) -> Finding | None:
-    release = evidence.release
+    release, wrong = evidence.release, _wrong_releases(evidence)
+    if evidence.facts.mode == "gate":
+        # Every release of a gate has to succeed.
+        return Finding(rule=Rule.WENT_WRONG, status=Status.FAIL, releases=wrong) if wrong else None
     if release is None or release.phase not in WENT_WRONG:
         return None
-    wrong = (release, *(each for each in _wrong_releases(evidence) if each is not release))
-    status = Status.FAIL if evidence.facts.mode == "gate" else _status_of_wrong(wrong)
-    return Finding(rule=Rule.WENT_WRONG, status=status, releases=wrong)
+    wrong = (release, *(each for each in wrong if each is not release))
+    return Finding(rule=Rule.WENT_WRONG, status=_status_of_wrong(wrong), releases=wrong)
 
 
 def _wrong_releases(evidence: Evidence) -> tuple[ReleaseState, ...]:
@@ -261,7 +269,7 @@ def _all_skipped(evidence: Evidence) -> Finding | None:
 def _half_undone(evidence: Evidence) -> Finding | None:
     """Find releases that went wrong while the main one goes on: that combination of versions was never tested."""
     main = evidence.release
-    if main is None or main.phase not in UNDER_WAY:
+    if evidence.facts.mode == "gate" or main is None or main.phase not in UNDER_WAY:
         return None
     wrong = _wrong_releases(evidence)
     return Finding(rule=Rule.HALF_UNDONE, status=_status_of_wrong(wrong), releases=wrong) if wrong else None
@@ -316,6 +324,7 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _unconfirmed,
     _too_few_rounds,
     _unused,
+    _not_measured,
     _unproven,
     _uncovered,
     _unattested,
@@ -336,7 +345,7 @@ def _decision(evidence: Evidence, findings: tuple[Finding, ...], headline: Findi
     verdict = Verdict(
         status=status,
         exit_code=exit_code(status, evidence.facts),
-        reason_code=reason_code_of(headline),
+        reason_code=evidence.facts.refused_code if headline.rule is Rule.REFUSED else reason_code_of(headline),
         reason=reason_of(evidence, headline),
         blocking=blocking_of(evidence, findings),
     )

@@ -53,6 +53,8 @@ class Rule(StrEnum):
     """Half or fewer of the planned rounds of a check measured something."""
     UNUSED = "unused"
     """The new version has a share of the traffic, and all requests that were read went to the old one."""
+    NOT_MEASURED = "not measured"
+    """A part of the bake was not measured that is too long to leave out."""
     UNPROVEN = "unproven"
     """The bake is over and harm is not excluded."""
     UNCOVERED = "uncovered"

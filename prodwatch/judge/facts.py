@@ -135,8 +135,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Gate: the bake is over, so that what is not proven now stays so."""
     window: WindowFact | None = None
     """Triage: production is asked about, not a release. None when a release is watched."""
+    not_measured: tuple[str, ...] = ()
+    """Gate: parts of the bake without which nothing is proven, each a sentence."""
     refused: Blocking | None = None
     """The reason why nothing could be measured, with status `error` or `inconclusive`."""
+    refused_code: Reason | None = None
     interrupted: int | None = None
     """Exit code of an aborted run: 130 or 143."""
     strict: bool = False

@@ -45,6 +45,7 @@ _CODES = {
     Rule.UNCONFIRMED: Reason.MIN_SAMPLES,
     Rule.TOO_FEW_ROUNDS: Reason.MIN_SAMPLES,
     Rule.UNUSED: Reason.NO_DATA,
+    Rule.NOT_MEASURED: Reason.NO_DATA,
     Rule.UNPROVEN: Reason.MIN_SAMPLES,
     Rule.UNCOVERED: Reason.MIN_SAMPLES,
     Rule.UNATTESTED: Reason.VERSION_MISMATCH,
@@ -61,7 +62,7 @@ def blocking_of(evidence: Evidence, findings: Iterable[Finding]) -> tuple[Blocki
     found = [_blocking_check(each) for each in _red_checks(evidence)]
     found += [_blocking_signal(each) for each in evidence.facts.signals if each.gate and each.status in _RED]
     for finding in findings:
-        found += _blocking_by_rule(finding)
+        found += _blocking_by_rule(evidence, finding)
     if evidence.facts.refused is not None:
         found.append(evidence.facts.refused)
     found.sort(key=lambda each: _ORDER[each.status])
@@ -115,7 +116,7 @@ def _blocking_signal(signal: SignalFact) -> Blocking:
     return Blocking(kind=signal.kind, id=signal.id, status=signal.status, message=signal.message)
 
 
-def _blocking_by_rule(finding: Finding) -> list[Blocking]:
+def _blocking_by_rule(evidence: Evidence, finding: Finding) -> list[Blocking]:
     """Return what blocks although no check or signal is red itself."""
     text = _TEXTS.get(finding.rule)
     found = [
@@ -137,6 +138,9 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
     if finding.coverage is not None:
         message = finding.coverage.message
         found.append(Blocking(kind="run", id="coverage", status=finding.status, message=message))
+    if finding.rule is Rule.NOT_MEASURED:
+        message = "; ".join(evidence.facts.not_measured)
+        found.append(Blocking(kind="run", id="bake", status=finding.status, message=message))
     if finding.rule is Rule.ALL_SKIPPED:
         found += [
             Blocking(kind="check", id=each.id, status=Status.SKIPPED, message=each.message) for each in finding.checks
@@ -290,6 +294,7 @@ _SENTENCES: dict[Rule, Callable[[Evidence, Finding], str]] = {
     Rule.UNCONFIRMED: _some_checks("Red in too few rounds to count"),
     Rule.TOO_FEW_ROUNDS: _some_checks("Half or fewer of the planned rounds measured something"),
     Rule.UNUSED: _unused,
+    Rule.NOT_MEASURED: lambda evidence, _headline: f"{evidence.facts.not_measured[0]}.",
     Rule.UNPROVEN: _unproven,
     Rule.UNCOVERED: _uncovered,
     Rule.UNATTESTED: _some_checks("Nothing proves that the new version answered"),

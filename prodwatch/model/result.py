@@ -191,6 +191,10 @@ class ReleaseInfo(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float] = {}
     """Version → share of traffic, 0 to 1."""
     attested: bool | None = None
+    code_sha256: str | None = None
+    """SHA-256 of the version's code or image in hex; None where it is not known."""
+    configuration_sha256: str | None = None
+    """SHA-256 of the version's configuration in hex; None where Lambda does not report it."""
 
 
 class Blocking(msgspec.Struct, frozen=True, kw_only=True):

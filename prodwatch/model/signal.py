@@ -247,6 +247,8 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     gate: bool = True
     place: Place = HOME
+    actions_enabled: bool = True
+    """False: it changes its state, and nothing happens."""
 
     @property
     def id(self) -> AlarmId:
@@ -321,6 +323,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the function's log group; None means `/aws/lambda/<function>`."""
     code: dict[str, str] = {}
     """Version → SHA-256 of its code or image in hex, for versions that could be read."""
+    configuration: dict[str, str] = {}
+    """Version → SHA-256 of its configuration in hex, where Lambda reports it."""
     place: Place = HOME
     suffix: str = ""
     """Account and region as shown after the function's name, where several functions have it; else empty."""

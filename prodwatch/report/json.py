@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from prodwatch.model.result import SCHEMA, CheckResult, RunResult
+from prodwatch.model.result import SCHEMA, CheckResult, RunResult, Verdict
 from prodwatch.text.sanitize import escape_json
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -28,6 +29,16 @@ def decode(document: bytes) -> RunResult:
 def check_line(check: CheckResult) -> bytes:
     """Return one NDJSON line for a check that has just finished."""
     return escape_json(_ENCODER.encode({"event": "check", "check": check})) + b"\n"
+
+
+def phase_line(phase: str, at: datetime, ends_at: datetime | None) -> bytes:
+    """Return one NDJSON line for a gate that enters a phase; `ends_at` is None before its bake."""
+    return escape_json(_ENCODER.encode({"event": "phase", "phase": phase, "at": at, "ends_at": ends_at})) + b"\n"
+
+
+def verdict_line(verdict: Verdict, at: datetime) -> bytes:
+    """Return one NDJSON line for a change of a gate's verdict; the last one is in the line of the result."""
+    return escape_json(_ENCODER.encode({"event": "verdict", "at": at, "verdict": verdict})) + b"\n"
 
 
 def result_line(result: RunResult) -> bytes:

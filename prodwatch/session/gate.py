@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch import __version__
 from prodwatch.clock import Clock
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Decision, Rule
-from prodwatch.judge.facts import CheckFact, Facts
+from prodwatch.judge.facts import Facts
+from prodwatch.judge.signals import gating_signals
 from prodwatch.model.environment import DemoTarget, Environment
-from prodwatch.model.release import UNDER_WAY, WENT_WRONG, current_release, present_releases, serving_share
-from prodwatch.model.result import (
-    Blocking,
-    CheckResult,
-    EnvironmentInfo,
-    Notice,
-    ReleaseInfo,
-    RoundCount,
-    RunInfo,
-    RunResult,
-    Tool,
-)
-from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
-from prodwatch.model.status import Status
-from prodwatch.runner.run_result_document import summarize
-from prodwatch.session.engine import ci_name, host_name
+from prodwatch.model.release import present_releases
+from prodwatch.model.result import Blocking, CheckResult, RunResult
+from prodwatch.model.signal import SETTLED_AFTER_S, AlarmState, ReleasePhase, ReleaseState, SourcePhase
+from prodwatch.model.status import Reason, Status
+from prodwatch.session.gate_evidence import GateEvidence
+from prodwatch.session.gate_result import GateRecord, gate_result
+from prodwatch.session.gate_subject import Subject, Watched, replaced, subject_of, watched_releases
 from prodwatch.session.live import LiveSession
 from prodwatch.settings import Project
-from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Store
-from prodwatch.views.verdict_facts import session_facts
 
 LOOK_S = 1.0
 """Time between two looks at the evidence."""
@@ -46,9 +35,14 @@ ATTEST_S = 600.0
 """Longest wait for the expected version to serve."""
 SETTLE_S = 60.0
 """Time after the shift from which checks count: connections and caches of the old version are gone by then."""
+SERIES_S = 120.0
+"""Time after the shift from which points of CloudWatch count: earlier ones mix both sides of the shift."""
+SERIES_READ_S = 60.0
+"""Longest time between two readings of the metrics."""
+ASLEEP_S = 30.0
+"""Time between two looks from which it was not measured: the machine slept, or was too busy."""
 LINES_BEFORE = timedelta(minutes=20)
 """History of log lines, from which the old version's usual errors and durations are learnt."""
-_MEASURED = frozenset((Status.PASS, Status.DEGRADED, Status.FAIL))
 _NEEDED_FIRST = ("release", "alarms")
 
 
@@ -71,8 +65,9 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bake until the deployment has succeeded, for `bake_s` at most."""
     versions: Mapping[str, str] = {}
     """Function → expected version; `""` for the only function."""
-    allow_writes: bool = False
     strict: bool = False
+    skip_verification: str | None = None
+    """The reason why nothing is measured; None for a gate that measures."""
 
 
 class GateState(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +79,24 @@ class GateState(msgspec.Struct, frozen=True, kw_only=True):
     """End of the bake; None before it begins."""
     facts: Facts
     decision: Decision
+    finished: tuple[CheckResult, ...] = ()
+    """Checks whose latest round has finished since the look before."""
+
+
+class GateSession(Protocol):
+    """Feeds the store of a gate. Errors become statuses in the store, never exceptions."""
+
+    async def start(self) -> None:
+        """Start feeding the store; no check runs yet."""
+        ...
+
+    def begin_rounds(self) -> None:
+        """Run the checks from now on."""
+        ...
+
+    async def stop(self) -> tuple[CheckResult, ...]:
+        """Stop feeding, clean up, and return the checks that were cleaned up."""
+        ...
 
 
 Listener = Callable[[GateState], None]
@@ -94,44 +107,54 @@ class Gate:
 
     def __init__(
         self,
-        project: Project,
+        environment: Environment,
+        store: Store,
+        session: GateSession,
         clock: Clock,
         options: GateOptions,
         *,
-        demo: DemoTarget | None = None,
         listener: Listener = lambda _state: None,
     ) -> None:
-        self._project = project
+        """The session feeds `store`."""
+        self._environment = environment
+        self._store = store
+        self._session = session
         self._clock = clock
         self._options = options
         self._listener = listener
-        self.store = Store(clock)
-        self._session = LiveSession(
-            project, self.store, clock, demo=demo, allow_writes=options.allow_writes, lines_before=LINES_BEFORE
-        )
+        self._evidence = GateEvidence(environment, store)
         self._phase = GatePhase.RESOLVE
         self._ends_at: datetime | None = None
+        self._subjects: tuple[Subject, ...] = ()
         self._refused: Blocking | None = None
+        self._refused_code: Reason | None = None
         self._interrupted: int | None = None
-        self._baked_from: datetime | None = None
-        """When checks began to count."""
-        self._final = False
+        self._seen_at: datetime | None = None
+        """Time of the latest look of the bake."""
         self._started_at = clock.now()
+        self._record: GateRecord | None = None
 
     async def run(self) -> None:
         """Watch until the evidence suffices or the bake is over; cancelling it is an interruption."""
-        await self._session.start()
+        if self._options.skip_verification is not None:
+            reason = f"verification was skipped: {self._options.skip_verification}"
+            self._refuse("verification", Status.INCONCLUSIVE, Reason.EXPLICIT, reason)
+            self._conclude()
+            return
         try:
+            await self._session.start()
             await self._resolve()
             if self._refused is None:
                 await self._attest()
-            if self._refused is None and not self._is_decided():
+            if self._refused is None and not self._is_lost():
                 await self._bake()
         finally:
-            self._final = True
-            self._phase = GatePhase.DECIDE
-            self._look()
-            await self._session.stop()
+            try:
+                # Cleanup takes time, in which evidence would grow stale.
+                self._conclude()
+            finally:
+                cleaned = await self._session.stop()
+            self._conclude_cleanup(cleaned)
 
     @property
     def is_interrupted(self) -> bool:
@@ -144,209 +167,212 @@ class Gate:
 
     def result(self, run_id: str) -> RunResult:
         """Return the document of the gate after `run`."""
-        now = self._clock.now()
-        decision = decide(self._facts(now))
-        checks = tuple(track.latest for track in self.store.checks.tracks.values() if track.latest is not None)
-        environment = self._project.environment
-        usage = self.store.usage
-        return RunResult(
-            tool=Tool(version=__version__),
-            run=RunInfo(
-                id=run_id,
-                mode="gate",
-                started_at=self._started_at,
-                ended_at=now,
-                duration_ms=round((now - self._started_at).total_seconds() * 1000),
-                host=host_name(),
-                ci=ci_name(),
-            ),
-            environment=EnvironmentInfo(
-                name=environment.name,
-                title=environment.title,
-                account=environment.aws.account,
-                region=environment.aws.region,
-            ),
-            release=_release_info(self._release(now)),
-            verdict=decision.verdict,
-            summary=summarize(_selected(checks)),
-            checks=checks,
-            signals=tuple(each for results in self.store.signals.values() for each in results),
-            comparisons=self.store.comparisons,
-            signatures=self.store.compared_signatures,
-            coverage=self.store.coverage,
-            rounds=tuple(self._rounds(track) for track in self.store.checks.tracks.values()),
-            notices=tuple(self.store.notices) + self._rollback_notices(),
-            usage=usage,
-        )
+        assert self._record is not None, "the gate has not run"
+        return gate_result(self._record, run_id, self._environment, self._store)
 
     async def _resolve(self) -> None:
         """Wait for the first reading of everything that the gate rests on."""
         until = self._clock.now() + timedelta(seconds=RESOLVE_S)
-        while self._clock.now() < until and not self._is_read():
-            self._look()
+        self._look()
+        while not self._is_read() and self._clock.now() < until:
             await self._clock.sleep(LOOK_S)
-        release = self._release(self._clock.now())
-        if release is not None and serving_share(release):
+            self._look()
+        self._check_alarms()
+
+    def _is_read(self) -> bool:
+        sources = self._store.sources
+        session = sources.get("session")
+        if session is not None and session.phase is SourcePhase.FAILED:
+            message = session.message or "the session could not be started"
+            self._refuse("session", Status.ERROR, None, message)
+            return True
+        return all(sources[name].phase is not SourcePhase.STARTING for name in _NEEDED_FIRST if name in sources)
+
+    def _check_alarms(self) -> None:
+        """Refuse the gate when an alarm was firing before the shift: its later changes would prove nothing."""
+        if self._refused is not None:
             return
-        firing = [each for each in self.store.release.alarms.values() if each.gate and each.state == "ALARM"]
-        if firing:
+        watched = self._watched()
+        shifted_at = None if watched.missing else _latest([each.started_at for each in watched.states])
+        firing = [
+            each
+            for each in self._store.release.alarms.values()
+            if each.gate and each.state == "ALARM" and _fired_before(each, shifted_at, serves=not watched.missing)
+        ]
+        if firing and self._environment.functions:
+            self._evidence.discount(firing)
             names = ", ".join(each.name for each in firing)
-            message = f"before the new version gets any traffic, an alarm is already firing: {names}"
-            self._refuse("prerequisite", Status.INCONCLUSIVE, message)
+            message = f"an alarm was already firing before the new version got traffic: {names}"
+            self._refuse("prerequisite", Status.INCONCLUSIVE, Reason.PREREQUISITE, message)
 
     async def _attest(self) -> None:
         """Wait until the expected versions serve."""
         self._phase = GatePhase.ATTEST
-        if not self._project.environment.functions:
+        if not self._environment.functions:
             return
         until = self._clock.now() + timedelta(seconds=ATTEST_S)
-        while True:
-            decision = self._look()
-            missing = self._not_serving()
-            if not missing or decision.verdict.status == "fail":
+        while self._refused is None:
+            self._look()
+            watched = self._watched()
+            if not watched.missing:
+                self._subjects = tuple(map(subject_of, watched.states))
+                return
+            if self._is_lost():
                 return
             if self._clock.now() >= until:
-                minutes = round(ATTEST_S / 60)
-                self._refuse("release", Status.INCONCLUSIVE, f"{missing} within {minutes} min")
+                message = f"{watched.missing} within {round(ATTEST_S / 60)} min"
+                self._refuse("release", Status.INCONCLUSIVE, Reason.VERSION_MISMATCH, message)
                 return
             await self._clock.sleep(LOOK_S)
+            self._check_alarms()
 
     async def _bake(self) -> None:
         now = self._clock.now()
-        release = self._release(now)
-        shifted_at = (release.started_at if release is not None else None) or now
-        settled_at = max(now, shifted_at + timedelta(seconds=SETTLE_S)) if release is not None else now
         self._phase = GatePhase.SETTLE
-        # A gate that is restarted ends when the first one would have; a late one still sees two rounds.
-        rounds = timedelta(seconds=2 * self._project.environment.rounds.every_s)
-        self._ends_at = max(shifted_at + timedelta(seconds=self._options.bake_s), settled_at + rounds)
-        while not self._is_over():
+        shifted_at = _latest([each.shifted_at for each in self._subjects]) or now
+        settled_at = max(now, shifted_at + timedelta(seconds=SETTLE_S)) if self._subjects else now
+        self._plan(shifted_at, settled_at)
+        while True:
             now = self._clock.now()
+            self._note_gap(now)
             if self._phase is GatePhase.SETTLE and now >= settled_at:
                 self._phase = GatePhase.BAKE
-                self._baked_from = now
-                if settled_at > self._started_at:
-                    self.store.checks.forget_results()
-            if self._look().verdict.status == "fail" and self._phase is GatePhase.BAKE:
+                self._evidence.begin(now)
+                self._session.begin_rounds()
+            if self._look().verdict.status == "fail":
                 return
-            if self._is_decided():
+            later = replaced(self._subjects, self._states())
+            if later is not None:
+                self._refuse("release", Status.INCONCLUSIVE, Reason.VERSION_MISMATCH, later)
+                return
+            if self._is_over(now):
                 return
             await self._clock.sleep(LOOK_S)
 
-    def _is_over(self) -> bool:
-        now = self._clock.now()
+    def _plan(self, shifted_at: datetime, settled_at: datetime) -> None:
+        """Fix the end of the bake. A restarted gate ends when the first one would have; each sees two rounds."""
+        ends = [
+            shifted_at + timedelta(seconds=self._options.bake_s),
+            settled_at + timedelta(seconds=2 * self._environment.rounds.every_s),
+        ]
+        metrics, _alarms = gating_signals(self._environment)
+        series_from = None
+        if self._subjects and metrics:
+            period_s = max(each.period_s for each in metrics)
+            series_from = shifted_at + timedelta(seconds=SERIES_S + period_s)
+            # The first point that counts must have been read.
+            ends.append(series_from + timedelta(seconds=SETTLED_AFTER_S + SERIES_READ_S))
+        self._ends_at = max(ends)
+        self._evidence.plan(self._subjects, shifted_at, self._ends_at, series_from)
+
+    def _note_gap(self, now: datetime) -> None:
+        seen_at, self._seen_at = self._seen_at, now
+        if seen_at is not None and (now - seen_at).total_seconds() > LOOK_S + ASLEEP_S:
+            self._evidence.add_gap(seen_at, now)
+
+    def _is_over(self, now: datetime) -> bool:
         if self._ends_at is not None and now >= self._ends_at:
             return True
-        release = self._release(now)
-        return self._options.until_deployed and release is not None and release.phase is ReleasePhase.SUCCEEDED
+        if not self._options.until_deployed or self._phase is not GatePhase.BAKE:
+            return False
+        states = self._subject_states()
+        return bool(states) and all(each.phase is ReleasePhase.SUCCEEDED for each in states)
 
-    def _is_decided(self) -> bool:
-        """Return whether the release itself went wrong or its versions differ, which needs no round of checks."""
-        decision = decide(self._facts(self._clock.now()))
-        return decision.of(Rule.WORSE) is not None or decision.of(Rule.WENT_WRONG) is not None
+    def _is_lost(self) -> bool:
+        """Return whether a release went wrong, which needs no evidence."""
+        return decide(self._facts(self._clock.now())).of(Rule.WENT_WRONG) is not None
 
-    def _is_read(self) -> bool:
-        sources = self.store.sources
-        session = sources.get("session")
-        if session is not None and session.phase is SourcePhase.FAILED:
-            self._refuse("session", Status.ERROR, session.message or "the session could not be started")
-            return True
-        needed = [sources[name] for name in _NEEDED_FIRST if name in sources]
-        return bool(needed) and all(each.phase is not SourcePhase.STARTING for each in needed)
+    def _states(self) -> tuple[ReleaseState, ...]:
+        return present_releases(self._store.release.states.values(), self._clock.now())
 
-    def _not_serving(self) -> str | None:
-        """Return which expected version does not serve, as the beginning of a sentence; None when all do."""
-        states = present_releases(self.store.release.states.values(), self._clock.now())
-        expected = dict(self._options.versions)
-        if not expected:
-            release = self._release(self._clock.now())
-            if release is not None and (release.phase in WENT_WRONG or serving_share(release)):
-                return None
-            if release is not None:
-                return f"version {release.version} of {release.function} has not served"
-            return "no release has begun"
-        for name, version in expected.items():
-            found = [each for each in states if not name or each.function == name]
-            if not any(each.version == version and serving_share(each) for each in found):
-                return f"version {version}{f' of {name}' if name else ''} has not served"
-        return None
+    def _watched(self) -> Watched:
+        return watched_releases(self._states(), self._options.versions, self._clock.now(), self._options.bake_s)
 
-    def _refuse(self, id_: str, status: Status, message: str) -> None:
+    def _subject_states(self) -> tuple[ReleaseState, ...]:
+        """Return the present states of the gate's releases; before they serve, of those that it waits for."""
+        if not self._subjects:
+            return self._watched().states
+        return tuple(each for each in self._states() if any(subject.is_of(each) for subject in self._subjects))
+
+    def _refuse(self, id_: str, status: Status, code: Reason | None, message: str) -> None:
         self._refused = Blocking(kind="run", id=id_, status=status, message=f"{message[:1].upper()}{message[1:]}.")
+        self._refused_code = code
 
     def _look(self) -> Decision:
-        """Judge this moment and tell the listener."""
+        """Judge this moment and report it to the listener."""
         now = self._clock.now()
         facts = self._facts(now)
         decision = decide(facts)
-        self._listener(GateState(phase=self._phase, at=now, ends_at=self._ends_at, facts=facts, decision=decision))
+        self._listener(
+            GateState(
+                phase=self._phase,
+                at=now,
+                ends_at=self._ends_at,
+                facts=facts,
+                decision=decision,
+                finished=self._evidence.finished(),
+            )
+        )
         return decision
 
     def _facts(self, now: datetime) -> Facts:
-        environment = self._project.environment
-        facts = session_facts(self.store, now, every_s=environment.rounds.every_s)
         return replace(
-            facts,
-            mode="gate",
-            checks=tuple(self._counted(each) for each in facts.checks),
-            require=_required(environment),
+            self._evidence.facts(now, self._subject_states(), final=self._phase is GatePhase.DECIDE),
             refused=self._refused,
+            refused_code=self._refused_code,
             interrupted=self._interrupted,
             strict=self._options.strict,
-            final=self._final,
         )
 
-    def _counted(self, check: CheckFact) -> CheckFact:
-        track = self.store.checks.get(check.id)
-        if track is None:
-            return check
-        count = self._rounds(track)
-        return replace(check, rounds=count.measured, planned=count.planned)
-
-    def _rounds(self, track: CheckTrack) -> RoundCount:
-        """Return how many rounds of a check fit into the bake, and how many of them measured something."""
-        planned = 0
-        if self._baked_from is not None and self._ends_at is not None:
-            definition = track.definition
-            every_s = definition.every_s if definition is not None else None
-            once = definition is not None and definition.mutates and every_s is None
-            seconds = (min(self._ends_at, self._clock.now()) - self._baked_from).total_seconds()
-            planned = 1 if once else int(seconds // (every_s or self._project.environment.rounds.every_s))
-        return RoundCount(
-            check=track.id,
-            planned=planned,
-            finished=len(track.history),
-            measured=sum(each.status in _MEASURED for each in track.history),
-            failed=sum(each.status is Status.FAIL for each in track.history),
+    def _conclude(self) -> None:
+        self._phase = GatePhase.DECIDE
+        now = self._clock.now()
+        decision = self._look()
+        self._record = GateRecord(
+            started_at=self._started_at,
+            ended_at=now,
+            verdict=decision.verdict,
+            facts=self._facts(now),
+            checks=self._evidence.latest(),
+            rounds=self._evidence.rounds(now),
+            notices=self._evidence.notices(self._subject_states(), self._options.skip_verification),
         )
 
-    def _release(self, now: datetime) -> ReleaseState | None:
-        return current_release(self.store.release.states.values(), now)
-
-    def _rollback_notices(self) -> tuple[Notice, ...]:
-        release = self._release(self._clock.now())
-        if release is None or release.phase not in UNDER_WAY or self.store.release.alarms:
-            return ()
-        message = "no alarm is watched, so nothing rolls this release back by itself"
-        return (Notice(code="rollback_alarm", message=message),)
-
-
-def _required(environment: Environment) -> Literal["errors", "none"]:
-    is_compared = environment.functions and environment.release.baseline == "auto" and environment.compare.errors
-    return environment.compare.require or ("errors" if is_compared else "none")
+    def _conclude_cleanup(self, cleaned: Sequence[CheckResult]) -> None:
+        """Judge again when a cleanup at the end has left data behind, or was interrupted."""
+        assert self._record is not None
+        left = {each.id: each for each in cleaned if any(step.leftovers for step in each.cleanup)}
+        facts = self._record.facts
+        if not left and facts.interrupted == self._interrupted:
+            return
+        checks = tuple(replace(each, left_behind=each.left_behind or each.id in left) for each in facts.checks)
+        facts = replace(facts, checks=checks, interrupted=self._interrupted)
+        by_id = {each.id: each for each in self._record.checks} | left
+        self._record = replace(self._record, facts=facts, verdict=decide(facts).verdict, checks=tuple(by_id.values()))
 
 
-def _selected(checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
-    return tuple(each for each in checks if each.kind == "smoke")
-
-
-def _release_info(release: ReleaseState | None) -> ReleaseInfo | None:
-    if release is None:
-        return None
-    return ReleaseInfo(
-        version=release.version,
-        previous=release.previous,
-        started_at=release.started_at,
-        state=release.phase.value,
-        weights=release.weights,
+def live_gate(
+    project: Project,
+    clock: Clock,
+    options: GateOptions,
+    *,
+    allow_writes: bool = False,
+    demo: DemoTarget | None = None,
+    listener: Listener = lambda _state: None,
+) -> Gate:
+    """Return a gate over the live sources and the checks of a project."""
+    store = Store(clock)
+    session = LiveSession(
+        project, store, clock, demo=demo, allow_writes=allow_writes, lines_before=LINES_BEFORE, hold_rounds=True
     )
+    return Gate(project.environment, store, session, clock, options, listener=listener)
+
+
+def _latest(times: Sequence[datetime | None]) -> datetime | None:
+    return max((each for each in times if each is not None), default=None)
+
+
+def _fired_before(alarm: AlarmState, shifted_at: datetime | None, *, serves: bool) -> bool:
+    if not serves:
+        return True
+    return shifted_at is not None and alarm.since is not None and alarm.since < shifted_at

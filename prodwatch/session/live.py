@@ -68,12 +68,17 @@ class LiveSession:
         reload: Reload | None = None,
         window: Window | None = None,
         lines_before: timedelta = LOGS_BEFORE,
+        hold_rounds: bool = False,
     ) -> None:
         """`clock` shows the present, even when `window` is in the past.
 
-        `lines_before` is the history of log lines that is read at the start, without a window.
+        `lines_before` is the history of log lines that is read at the start, without a window. With `hold_rounds` no
+        check runs before `begin_rounds`.
         """
         self._lines_before = lines_before
+        self._may_run = asyncio.Event()
+        if not hold_rounds:
+            self._may_run.set()
         self._project = project
         self._store = store
         self._clock = clock
@@ -249,11 +254,15 @@ class LiveSession:
             self._store.notice(Notice(code="logs", message=self._engine.clean(problem)))
         return lines
 
+    def begin_rounds(self) -> None:
+        """Run the checks from now on."""
+        self._may_run.set()
+
     async def _rounds(self, engine: Engine) -> None:
         """Start the checks that are due, each at its own interval; a slow round delays no other."""
         while True:
             now_s = self._clock.monotonic_s()
-            due = [each for each in self._plan.due(now_s) if each not in self._running]
+            due = [each for each in self._plan.due(now_s) if each not in self._running and self._may_run.is_set()]
             if due:
                 self._spawn(self._round(engine, due))
             self._store.set_usage(engine.aws.usage())

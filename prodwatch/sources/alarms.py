@@ -200,6 +200,7 @@ class AlarmSource(PollingSource):
             reason=self._clean(reason) if reason else None,
             gate=target.gate,
             place=place_of(target),
+            actions_enabled=alarm.get("ActionsEnabled") is not False,
         )
 
     async def _histories(self) -> list[Record]:

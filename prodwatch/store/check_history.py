@@ -87,13 +87,6 @@ class CheckStore:
         previous = self._tracks
         self._tracks = {each.id: _kept(previous.get(each.id), each) for each in definitions}
 
-    def forget_results(self) -> None:
-        """Drop every result, so that only later rounds count."""
-        self._tracks = {
-            id_: CheckTrack(id=id_, definition=track.definition, running_since=track.running_since)
-            for id_, track in self._tracks.items()
-        }
-
     def started(self, check_id: str, at: datetime) -> None:
         """Record the start of a check's round."""
         track = self._tracks.get(check_id, CheckTrack(id=check_id))

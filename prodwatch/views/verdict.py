@@ -474,6 +474,7 @@ WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.UNCONFIRMED: _bake("UNSURE · red once"),
     Rule.TOO_FEW_ROUNDS: _bake("UNSURE · too few rounds"),
     Rule.UNUSED: _bake("UNSURE · no request on the new version"),
+    Rule.NOT_MEASURED: _bake("UNSURE · part of the bake was not measured"),
     Rule.UNPROVEN: _bake("UNSURE · harm is not excluded"),
     Rule.UNCOVERED: _bake("UNSURE · too few routes served"),
     Rule.UNATTESTED: _bake("UNSURE · the version is not proven"),

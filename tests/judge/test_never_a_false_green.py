@@ -394,6 +394,13 @@ RULES += [
         gate(B, coverage=coverage(served=0, routes=0, needed=0.0)),
     ),
     (
+        "a part of a bake that was not measured",
+        gate(B, not_measured=("40m from 12:02:00 to 12:42:00 UTC were not measured",)),
+        "inconclusive",
+        Rule.NOT_MEASURED,
+        gate(B, not_measured=("40m from 12:02:00 to 12:42:00 UTC were not measured",), final=False),
+    ),
+    (
         "samples without a version alone",
         gate(baked("c", unattested=True), comparisons=(), require="none"),
         "inconclusive",

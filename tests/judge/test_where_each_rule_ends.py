@@ -14,6 +14,7 @@ from prodwatch.judge.freshness import is_stale_check
 from prodwatch.model.comparison import ComparedVersion
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.identity import Place
+from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
 from tests.support.verdict_facts import check, comparison, coverage, facts, signal, source
@@ -231,3 +232,17 @@ def test_one_check_that_is_red_in_enough_rounds_is_enough() -> None:
 def test_versions_that_are_compared_are_not_reported_as_uncompared() -> None:
     assert decide(facts(A, releases=(MOVING,))).uncompared
     assert not decide(facts(A, releases=(MOVING,), comparisons=(comparison(UNSURE),))).uncompared
+
+
+def test_every_release_of_a_gate_has_to_succeed() -> None:
+    other = replace(BACK, function="g", version="8", previous="7", weights={"7": 1.0})
+    decision = decide(gate(A, releases=(MOVING, other)))
+    assert (decision.verdict.status, decision.headline.rule) == ("fail", Rule.WENT_WRONG)
+    assert Rule.HALF_UNDONE in rules(facts(A, releases=(MOVING, other)))
+
+
+def test_a_refused_gate_has_the_code_of_its_refusal() -> None:
+    refused = Blocking(kind="run", id="prerequisite", status=UNSURE, message="An alarm was already firing.")
+    decision = decide(gate(A, refused=refused, refused_code=Reason.PREREQUISITE))
+    assert (decision.verdict.status, decision.verdict.reason_code) == ("inconclusive", Reason.PREREQUISITE)
+    assert decide(gate(A, check("b", FAIL, streak=2), refused=refused)).verdict.status == "fail"

@@ -23,6 +23,15 @@ _BY_NAME = {"pass": ExitCode.OK, "fail": ExitCode.FAIL}
 
 
 @click.command()
+@click.option("-k", "expression", metavar="EXPR", help='Only checks whose name matches: "orders and not slow".')
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help='Only checks with one of these tags; "!TAG" excludes. Repeatable.',
+)
 @output_options
 @click.option(
     "--for", "for_", type=DurationParameter(), metavar="15m", help="Length of the bake, instead of [rounds] bake."
@@ -47,11 +56,18 @@ _BY_NAME = {"pass": ExitCode.OK, "fail": ExitCode.FAIL}
     type=click.Choice(["pass", "fail"]),
     help="Exit code of an inconclusive verdict: 0 or 1; the verdict remains inconclusive.",
 )
+@click.option(
+    "--skip-verification",
+    metavar="REASON",
+    help="Measure nothing: the verdict is inconclusive with this reason, and the exit code 0.",
+)
 @common_options
 def command(
     common: Common,
     *,
     outputs: Outputs,
+    expression: str | None,
+    tags: tuple[str, ...],
     for_: float | None,
     until_deployed: bool,
     releases: tuple[str, ...],
@@ -59,35 +75,55 @@ def command(
     strict: bool,
     report_only: bool,
     on_inconclusive: str | None,
+    skip_verification: str | None,
 ) -> int:
     """Watch one release until its bake ends and report the verdict.
 
     It fails as soon as the evidence suffices, and never passes early. Exit codes are those of `check`.
     """
-    from prodwatch.cli.project import load
     from prodwatch.session.gate import GateOptions
 
+    if skip_verification is not None and not skip_verification.strip():
+        raise click.UsageError("--skip-verification needs a reason, such as --skip-verification 'AWS incident 123'")
     outputs.prepare()
-    project = load(common)
+    project = _project(common, expression, tags)
     options = GateOptions(
         bake_s=for_ or project.environment.rounds.bake_s,
         until_deployed=until_deployed,
         versions=_versions(releases, project),
-        allow_writes=allow_writes,
         strict=strict,
+        skip_verification=skip_verification,
     )
     if common.no_color:
         outputs.color = False
-    result = _run(project, options, outputs, common)
+    result = _run(project, options, outputs, common, allow_writes=allow_writes)
     code = outputs.deliver(result)
     status = result.verdict.status
     if status == "aborted":
         return code
-    if report_only:
+    if report_only or skip_verification is not None:
         return int(ExitCode.OK)
     if status == "inconclusive" and on_inconclusive is not None:
         return int(_BY_NAME[on_inconclusive])
     return code
+
+
+def _project(common: Common, expression: str | None, tags: tuple[str, ...]) -> Project:
+    """Load the project with the selected checks; the others run only where a selected one refers to them."""
+    from msgspec.structs import replace
+
+    from prodwatch.cli.project import load
+    from prodwatch.cli.selection_options import matcher, selection
+
+    if expression is None and not tags:
+        return load(common)
+    matches = matcher(selection(expression, tags, None, None))
+    project = load(common, selected=matches)
+    chosen = tuple(each for each in project.checks if matches(each))
+    if not chosen:
+        raise ConfigurationError("-k and -t select no check; `prodwatch list` shows what there is")
+    others = tuple(each for each in project.checks if not matches(each))
+    return replace(project, checks=chosen, referenced=(*project.referenced, *others))
 
 
 def _versions(releases: tuple[str, ...], project: Project) -> dict[str, str]:
@@ -104,18 +140,19 @@ def _versions(releases: tuple[str, ...], project: Project) -> dict[str, str]:
     return versions
 
 
-def _run(project: Project, options: GateOptions, outputs: Outputs, common: Common) -> RunResult:
+def _run(project: Project, options: GateOptions, outputs: Outputs, common: Common, *, allow_writes: bool) -> RunResult:
     from prodwatch.cli.gate_progress import GateProgress
     from prodwatch.cli.run_with_signals import RunSignals, demo_target, exit_code_of
     from prodwatch.clock import AwsClock
     from prodwatch.runner import fresh_run_id
-    from prodwatch.session.gate import Gate
+    from prodwatch.session.gate import live_gate
 
     progress = GateProgress(outputs)
 
     async def main() -> RunResult:
         clock = AwsClock()
-        gate = Gate(project, clock, options, demo=demo_target(project, common), listener=progress)
+        demo = demo_target(project, common)
+        gate = live_gate(project, clock, options, allow_writes=allow_writes, demo=demo, listener=progress)
         task = asyncio.create_task(gate.run())
 
         def cancel(number: int) -> None:

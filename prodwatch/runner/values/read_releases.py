@@ -193,4 +193,6 @@ def release_info(states: Sequence[ReleaseState], *, attested: bool | None) -> Re
         state=state.phase.value,
         weights=state.weights,
         attested=attested,
+        code_sha256=state.code.get(state.version or ""),
+        configuration_sha256=state.configuration.get(state.version or ""),
     )

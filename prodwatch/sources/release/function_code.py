@@ -27,6 +27,8 @@ class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     sha256: str | None = None
     """SHA-256 in hex, of the deployment package or the image; None when unknown."""
+    configuration: str | None = None
+    """SHA-256 of the configuration in hex, without that of the code; None where Lambda does not report it."""
     image: bool = False
     published_at: datetime | None = None
     """Time of the last change; for a version, the time of its publication."""
@@ -48,6 +50,7 @@ def code_of(response: dict[str, Any], version: str, clean: Callable[[str], str])
     return FunctionCode(
         version=version,
         sha256=hex_of(response.get("CodeSha256")),
+        configuration=hex_of(response.get("ConfigSha256")),
         image=response.get("PackageType") == "Image",
         published_at=_parse_time(response.get("LastModified")),
         timeout_s=None if timeout is None else float(timeout),
@@ -142,6 +145,7 @@ def unaliased_state(
         started_at=None if phase is ReleasePhase.NONE else (code.published_at or at),
         cause=cause,
         code={LATEST: code.sha256} if code.sha256 else {},
+        configuration={LATEST: code.configuration} if code.configuration else {},
         place=place_of(function),
     )
 
@@ -149,14 +153,16 @@ def unaliased_state(
 def code_changed_event(
     function: FunctionTarget, before: FunctionCode, after: FunctionCode, at: datetime
 ) -> ReleaseEvent:
-    """Return the event of a code change of a function without an alias."""
+    """Return the event of a change of code or configuration of a function without an alias."""
+    is_other_code = before.sha256 != after.sha256
+    old, new = (before.sha256, after.sha256) if is_other_code else (before.configuration, after.configuration)
     return ReleaseEvent(
         at=after.published_at or at,
         source="lambda",
         subject=function.name,
-        what="code changed",
-        from_=before.sha256[:SHORT] if before.sha256 else None,
-        to=after.sha256[:SHORT] if after.sha256 else None,
+        what="code changed" if is_other_code else "configuration changed",
+        from_=old[:SHORT] if old else None,
+        to=new[:SHORT] if new else None,
         weight=1.0,
         place=place_of(function),
     )

@@ -210,7 +210,7 @@ class ReleaseSource(PollingSource):
         code = await self._code.read(function, LATEST)
         before = self._latest_code.get(function)
         self._latest_code[function] = code
-        if before is not None and before.sha256 != code.sha256:
+        if before is not None and (before.sha256, before.configuration) != (code.sha256, code.configuration):
             self._previous_code[function] = before
             self._outbox.append(code_changed_event(function, before, code, at))
         self._versions[function] = FunctionVersions(timeout_s=code.timeout_s)
@@ -242,10 +242,10 @@ class ReleaseSource(PollingSource):
             timeout_s=max((code.timeout_s for code in codes if code.timeout_s is not None), default=None),
         )
         self._report_published(function, codes)
-        hashes = {code.version: code.sha256 for code in codes if code.sha256}
         state = replace(
             state,
-            code=hashes,
+            code={code.version: code.sha256 for code in codes if code.sha256},
+            configuration={code.version: code.configuration for code in codes if code.configuration},
             place=place_of(function),
             suffix=self._names.suffix(function.name, place_of(function)),
             log_group=function.log_group,
