@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.model.check import SourcePosition
-from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place, PlaceNames
+from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place, PlaceNames, writers_of
 from prodwatch.model.status import Reason
 
 
@@ -94,6 +94,11 @@ class FunctionTarget(msgspec.Struct, frozen=True, kw_only=True):
     def group_id(self) -> GroupId:
         """Identity of its log group, as far as known."""
         return GroupId(self.log_group or f"{LAMBDA_GROUPS}{self.name}", place_of(self))
+
+    @property
+    def writers(self) -> tuple[GroupId, ...]:
+        """Identities that its lines may have as their writer."""
+        return writers_of(self.name, self.group_id)
 
 
 class LogTarget(msgspec.Struct, frozen=True, kw_only=True):

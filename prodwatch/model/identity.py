@@ -51,6 +51,11 @@ class GroupId(msgspec.Struct, frozen=True, order=True, gc=False):
         return self.name.rsplit("/", 1)[-1] or self.name
 
 
+def writers_of(function: str, group: GroupId) -> tuple[GroupId, ...]:
+    """Return the identities that the lines of a function may have as their writer; `group` is its log group."""
+    return tuple(dict.fromkeys((GroupId(f"{LAMBDA_GROUPS}{function}", group.place), group)))
+
+
 class AlarmId(msgspec.Struct, frozen=True, order=True, gc=False):
     """An alarm."""
 

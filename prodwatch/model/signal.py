@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from prodwatch.model.identity import HOME, LAMBDA_GROUPS, AlarmId, FunctionId, GroupId, Place
+from prodwatch.model.identity import HOME, LAMBDA_GROUPS, AlarmId, FunctionId, GroupId, Place, writers_of
 from prodwatch.model.result import SignalResult
 
 
@@ -342,7 +342,7 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def writers(self) -> tuple[GroupId, ...]:
         """Identities that the function's lines may have as their writer."""
-        return tuple(dict.fromkeys((GroupId(f"{LAMBDA_GROUPS}{self.function}", self.place), self.group_id)))
+        return writers_of(self.function, self.group_id)
 
     @property
     def id(self) -> FunctionId:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
-from prodwatch.model.environment import place_of
 from prodwatch.model.identity import GroupId
 from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
@@ -50,9 +49,7 @@ async def selects_version_under_release(
         group
         for function in engine.environment.functions
         if function.alias and function.id not in read
-        for group in ReleaseState(
-            function=function.name, log_group=function.log_group, place=place_of(function)
-        ).writers
+        for group in function.writers
     }
     for sentence in reading.unread:
         warn(f"{sentence}; lines of all its versions are shown")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from prodwatch.formats.otel_spans import SPANS_GROUP, trace_of_spans
 from prodwatch.formats.xray_service_graph import CLIENT
+from prodwatch.model.identity import PlaceNames
 from prodwatch.model.signal import LogRecord, ServiceNode, Trace, TraceSummary
 from prodwatch.store.store import Store
 
@@ -34,6 +35,8 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None
     duration_s: float
     service: str
+    where: str
+    """Account and region, where traces of one path or service come from several; else empty."""
     version: str | None
     verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"]
     cause: str
@@ -71,10 +74,10 @@ def trace_table(
     through: Edge | None = None,
 ) -> TraceTable:
     """Return the table; `only_problems` keeps failed and slow traces of others, `through` those that pass an edge."""
+    summaries = [each for each in store.traces.summaries.values() if through is None or goes_through(each, through)]
+    names = PlaceNames((_name(each), each.place) for each in summaries)
     everything = [
-        _row(summary, own=summary.id in store.own)
-        for summary in store.traces.summaries.values()
-        if through is None or goes_through(summary, through)
+        _row(each, own=each.id in store.own, where=names.suffix(_name(each), each.place)) for each in summaries
     ]
     rows = [
         row
@@ -116,7 +119,11 @@ def trace_of_lines(trace_id: str, lines: Iterable[LogRecord]) -> Trace | None:
     return trace_of_spans(trace_id, (line.fields for line in lines if line.group == SPANS_GROUP and line.fields))
 
 
-def _row(summary: TraceSummary, *, own: bool) -> TraceRow:
+def _name(summary: TraceSummary) -> str:
+    return _path(summary.url) or summary.service or ""
+
+
+def _row(summary: TraceSummary, *, own: bool, where: str) -> TraceRow:
     if summary.fault:
         verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"] = "fault"
     elif summary.throttle:
@@ -136,6 +143,7 @@ def _row(summary: TraceSummary, *, own: bool) -> TraceRow:
         status=summary.status,
         duration_s=summary.duration_s,
         service=summary.service or "",
+        where=where,
         version=summary.version,
         verdict=verdict,
         cause=cause_text(summary, slow=verdict == "slow"),
@@ -172,7 +180,7 @@ def _term(row: TraceRow, term: str) -> bool:
     if colon and value and name in {"status", "version", "service", "method", "is"}:
         field_value = ("own" if row.own and value == "own" else row.verdict) if name == "is" else getattr(row, name)
         return str(field_value if field_value is not None else "").casefold().startswith(value)
-    text = f"{row.id} {row.method} {row.path} {row.service} {row.cause} {row.verdict}".casefold()
+    text = f"{row.id} {row.method} {row.path} {row.service}{row.where} {row.cause} {row.verdict}".casefold()
     return term in text
 
 

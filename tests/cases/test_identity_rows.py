@@ -44,6 +44,18 @@ def test_K5_logs_reads_the_group_in_both_regions(
     ]
 
 
+def test_W10_a_version_of_one_function_is_none_of_another(project: CaseProject, regions: Regions, name: str) -> None:
+    ended = project.run("logs", *READ, "--json", "--version", f"{name}:42")
+    assert [json.loads(line)["function"] for line in ended.out.splitlines()] == [name, name], ended.said
+    for version in (f"{name}:41", "41"):
+        assert project.run("logs", *READ, "--json", "--version", version).out == ""
+    ended = project.run("logs", *READ, "--json", "--version", "other:42")
+    assert (ended.code, ended.out) == (2, ""), ended.said
+    assert "other is not a function whose lines are read here" in ended.err
+    project.configure(f'[[function]]\nname = "{name}"\n[[function]]\nname = "other"\n')
+    assert project.run("logs", *READ, "--json", "--version", "other:42").out == ""
+
+
 def test_K19_lines_of_both_regions_say_which(project: CaseProject, regions: Regions, name: str) -> None:
     ended = project.run("logs", *READ)
     home, east = ended.out.splitlines()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.model.identity import HOME, Place
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import (
     AlarmState,
@@ -227,6 +228,22 @@ def test_only_odd_traces_and_counts(traced: Store) -> None:
     assert ([row.id for row in table.rows], table.faults, table.errors, table.slow) == (["error", "slow"], 1, 1, 1)
     assert table.total == 5
     assert table.rows[0].path == "/orders"
+
+
+def test_K19_traces_of_one_path_in_two_regions_say_which() -> None:
+    store = Store(FakeClock())
+    east = Place("", "us-east-1")
+    traces = [("a", "https://h/orders", HOME), ("b", "https://h/orders", east), ("c", "https://h/pay", east)]
+    store.apply(
+        Batch(
+            source="traces",
+            records=tuple(
+                TraceSummary(id=id_, start_ms=1, duration_s=0.1, url=url, place=at) for id_, url, at in traces
+            ),
+        )
+    )
+    assert {row.id: row.where for row in trace_table(store).rows} == {"a": "", "b": " in us-east-1", "c": ""}
+    assert [row.id for row in trace_table(store, needle="us-east-1").rows] == ["b"]
 
 
 def test_a_url_that_is_none_does_not_break_the_table() -> None:

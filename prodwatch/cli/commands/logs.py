@@ -57,7 +57,9 @@ FORMATS = ("text", "short", "raw", "json")
     help="CloudWatch filter pattern, applied by AWS; for very busy groups.",
 )
 @click.option(
-    "--version", metavar="V", help="Only lines of this version; release means that of each function under release."
+    "--version",
+    metavar="V",
+    help="Only lines of this version: 42, orders:42 for one function, or release for each function's own release.",
 )
 @click.option(
     "--format",

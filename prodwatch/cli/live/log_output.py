@@ -12,7 +12,7 @@ import msgspec
 from prodwatch.cli.live.colour import BOLD, CYAN, DIM, RED, YELLOW, Style
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
-from prodwatch.model.identity import GroupId, PlaceNames
+from prodwatch.model.identity import LAMBDA_GROUPS, GroupId, PlaceNames
 from prodwatch.model.signal import Level, LogRecord, Record
 from prodwatch.store.logs import lines_lost
 from prodwatch.text.parse_user_times import from_epoch, stamp
@@ -54,6 +54,8 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: str | None = None
     """Account and region are left out where they are the environment's own."""
     region: str | None = None
+    function: str | None = None
+    """Function that wrote the line, as far as its group or stream names one."""
     stream: str = ""
     version: str | None = None
     request_id: str | None = None
@@ -78,6 +80,7 @@ def ndjson(record: LogRecord) -> str:
         group=record.group,
         account=record.place.account or None,
         region=record.place.region or None,
+        function=_function(record),
         stream=record.stream,
         version=record.version,
         request_id=record.request_id,
@@ -90,6 +93,11 @@ def ndjson(record: LogRecord) -> str:
         fields=record.fields,
     )
     return msgspec.json.encode(line).decode()
+
+
+def _function(record: LogRecord) -> str | None:
+    writer = record.writer.name
+    return writer.removeprefix(LAMBDA_GROUPS) if writer.startswith(LAMBDA_GROUPS) else None
 
 
 def raw(record: LogRecord) -> str:
@@ -186,11 +194,10 @@ class LogStream:
         until: datetime | None = None,
         hold_s: float = HOLD_S,
         only_errors: bool = False,
-        version: str | None = None,
         selects_version: Callable[[GroupId, str | None], bool] | None = None,
         chosen_by: LogFilter | None = None,
     ) -> None:
-        """`version` is that of every group's lines, `selects_version` decides by group; both None: lines of all."""
+        """`selects_version` decides from a line's writer and version; None: lines of all versions."""
         self._hold_s = hold_s
         self._sink = sink
         self._render = render
@@ -199,7 +206,6 @@ class LogStream:
         self._to_the_end = until is not None and until <= clock.now()
         """The window is over, so all lines can wait for the last one."""
         self._only_errors = only_errors
-        self._version = version
         self._selects_version = selects_version
         self._filter = chosen_by
         self.problem: str | None = None
@@ -280,9 +286,7 @@ class LogStream:
             return False
         if not self._matches(record):
             return False
-        if self._selects_version is None and self._version in {None, record.version}:
-            return True
-        if self._selects_version is not None and self._selects_version(record.writer, record.version):
+        if self._selects_version is None or self._selects_version(record.writer, record.version):
             return True
         self._without_version += record.version is None
         return False

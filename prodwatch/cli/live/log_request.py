@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -13,8 +13,9 @@ from prodwatch.cli.live.log_output import HOLD_S, HOLD_TO_END_S, LogStream, Rend
 from prodwatch.cli.live.stream_runner import Live
 from prodwatch.cli.live.time_options import zone_of
 from prodwatch.cli.stderr import error
+from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
-from prodwatch.model.identity import GroupId, unique_name
+from prodwatch.model.identity import LAMBDA_GROUPS, GroupId, unique_name
 from prodwatch.session.engine import Engine
 from prodwatch.session.function_log_groups import find_function_groups
 from prodwatch.session.live_sources import log_source
@@ -41,7 +42,7 @@ class LogRequest:
     """Whether new lines postpone the end; false for --no-follow, which reads up to its start."""
     only_errors: bool
     version: str | None
-    """A version, or `release` for each function's version under release."""
+    """A version, `function:version`, or `release` for each function's version under release."""
     chosen_by: LogFilter | None
     form: str
     """`text`, `short`, `raw` or `json`."""
@@ -53,7 +54,6 @@ class LogRequest:
         environment = await find_function_groups(engine, warn=error, only=functions_named(self.groups))
         engine = replace(engine, environment=environment)
         start, end = await window_of(self.since, self.until, engine)
-        by_release = self.version == "release"
         requested = self._targets(engine)
         named = self._named(engine.environment)
         targets, unknown, empty = await expand(engine, requested)
@@ -78,8 +78,7 @@ class LogRequest:
                 until=end,
                 hold_s=HOLD_S if follows else HOLD_TO_END_S,
                 only_errors=self.only_errors,
-                version=None if by_release or self.version is None else self.version.removeprefix("v"),
-                selects_version=await selects_version_under_release(engine, error) if by_release else None,
+                selects_version=await self._selects_version(engine, targets),
                 chosen_by=self.chosen_by,
             ),
             completion=StreamCompletion(
@@ -93,6 +92,33 @@ class LogRequest:
             must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown | unread,
             absent=tuple(prefix.key for prefix in empty if self.groups and prefix in named),
         )
+
+    async def _selects_version(
+        self, engine: Engine, targets: Sequence[LogTarget]
+    ) -> Callable[[GroupId, str | None], bool] | None:
+        """Return what decides from a line's group and version whether it is shown; None to show lines of all versions.
+
+        Raises ConfigurationError for a function whose lines are not among the targets'.
+        """
+        if self.version is None:
+            return None
+        if self.version == "release":
+            return await selects_version_under_release(engine, error)
+        function, colon, version = self.version.rpartition(":")
+        version = version.removeprefix("v")
+        if not colon:
+            return lambda _, written: written == version
+        group = f"{LAMBDA_GROUPS}{function}"
+        watched = [each for each in engine.environment.functions if each.name == function]
+        groups = (target.group for target in targets)
+        read = any(group == each or (each.endswith("*") and group.startswith(each[:-1])) for each in groups)
+        if not watched and not read:
+            raise ConfigurationError(
+                f"--version {self.version}: {function} is not a function whose lines are read here; "
+                "name a [[function]] or a group /aws/lambda/<function>"
+            )
+        writers = {writer for each in watched for writer in each.writers}
+        return lambda writer, written: written == version and (writer in writers or writer.name == group)
 
     def _named(self, environment: Environment) -> frozenset[GroupId]:
         """Return the groups that were named, on the command line or in the file.

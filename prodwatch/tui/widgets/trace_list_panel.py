@@ -140,7 +140,7 @@ class TraceListPanel(FilteredPanel):
                 "time": (time_text(trace.start_ms, self.context.zone)[:8], Tone.DIM),
                 "state": (f"{self.context.glyph(state)} {state.word}", Tone.DIM if trace.own else state.tone),
                 "method": (trace.method, Tone.DIM),
-                "path": (trace.path or trace.service, tone),
+                "path": ((trace.path or trace.service) + trace.where, tone),
                 "status": (str(trace.status or ""), Tone.BAD if bad_code else tone),
                 "took": (format_ms(trace.duration_s * 1000), Tone.STRONG if trace.verdict == "slow" else tone),
                 "version": (version_label(trace.version) if trace.version else "", Tone.OLD),
