@@ -32,6 +32,7 @@ SCENES: dict[str, tuple[tuple[int, int], str, list[str]]] = {
     "service-map": ((120, 40), "prodwatch-dark", ["S"]),
     "metrics": ((120, 40), "prodwatch-dark", ["4"]),
     "timeline": ((120, 40), "prodwatch-dark", ["5"]),
+    "release": ((120, 40), "prodwatch-dark", ["C"]),
 }
 """Picture → size in cells, theme, keys pressed first."""
 
@@ -45,8 +46,9 @@ PANELS: dict[str, tuple[str, ...]] = {
     "traces": ("Traces",),
     "trace": ("Span", "Log lines"),
     "service-map": ("Service map", "Edge"),
-    "metrics": ("Signals",),
+    "metrics": ("Signals", "Comparisons"),
     "timeline": ("Timeline",),
+    "release": ("Comparisons", "Errors"),
 }
 """Picture → titles of the panels it shows; a test opens each scene and looks for them."""
 

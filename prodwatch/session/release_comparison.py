@@ -21,7 +21,7 @@ from prodwatch.session.version_counts import CountedMinutes, counted_minutes
 from prodwatch.store.request_ledger import RequestLedger
 from prodwatch.store.store import Store
 from prodwatch.text.parse_user_times import instant_of
-from prodwatch.views.alarm_and_error_rows import was_before
+from prodwatch.views.alarm_and_error_rows import signature_groups, was_before
 
 UNREADABLE_FOR = timedelta(minutes=2)
 """Time for which a log group without a counted request cannot be read, after which CloudWatch's counts are compared."""
@@ -219,14 +219,18 @@ class _ComparedRelease:
         if self._errors is None:
             return []
         results = []
-        for each in store.signatures.signatures.values():
-            if each.group not in self._writers or not each.by_version.get(self._key.version):
-                continue
+        logged = [
+            (each, members)
+            for _, members in signature_groups(store)
+            for each in members
+            if each.group in self._writers and each.by_version.get(self._key.version)
+        ]
+        for each, members in logged:
             seen = SeenSignature(
                 key=each.key,
                 example=each.sample,
                 first_ms=each.first_ms,
-                before=was_before(store, each, self._started_at) if self._started_at is not None else None,
+                before=was_before(store, members, self._started_at) if self._started_at is not None else None,
                 request_id=each.request_id,
                 trace_id=each.trace_id,
                 accepted=_accepted(signature_id(self._key.subject, each.shape), self._limits.known, now),

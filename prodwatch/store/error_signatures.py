@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.judge.signatures.signature import SignatureReader, signature_text
+from prodwatch.judge.signatures.merge import merged
+from prodwatch.judge.signatures.signature import SignatureReader, signature_text, tokens_of_text
 from prodwatch.model.comparison import SignatureKey
 from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import Level, LogRecord
@@ -98,6 +100,8 @@ class SignatureStore:
         """Value of `dropped` when the signature was added: lines counted before it was dropped are not in its count."""
         self._by_id: dict[str, list[_Counted]] = {}
         """Request or trace id → its latest counted lines."""
+        self._groups: Mapping[SignatureKey, tuple[SignatureKey, ...]] | None = None
+        """Cache of `groups`, until a signature comes or goes."""
 
     def add(
         self,
@@ -118,6 +122,7 @@ class SignatureStore:
                 self._drop(under_release)
             if previous is None:
                 self._kept_since[key] = self.dropped
+                self._groups = None
             if own is not None and own.owns(record):
                 self.own += 1
                 self._signatures[key] = _with_own(key, previous, record)
@@ -142,6 +147,7 @@ class SignatureStore:
             del self._signatures[key], self._kept_since[key]
             self._earliest.pop(key, None)
             self.dropped += 1
+            self._groups = None
             if signature.count:
                 self._first_ms[hash(key)] = signature.first_ms
         while len(self._first_ms) > REMEMBERED * self.capacity:
@@ -186,6 +192,29 @@ class SignatureStore:
     def signatures(self) -> Mapping[SignatureKey, Signature]:
         """All signatures, in order of first occurrence."""
         return self._signatures
+
+    @property
+    def groups(self) -> Mapping[SignatureKey, tuple[SignatureKey, ...]]:
+        """Log group and text → signatures that differ only in names; most groups have one member.
+
+        Groups change with what is seen, so they serve display and the question whether an error is new.
+        """
+        if self._groups is None:
+            self._groups = _groups_of(self._signatures)
+        return self._groups
+
+
+def _groups_of(keys: Iterable[SignatureKey]) -> Mapping[SignatureKey, tuple[SignatureKey, ...]]:
+    shapes: defaultdict[GroupId, list[str]] = defaultdict(list)
+    for group, shape in keys:
+        shapes[group].append(shape)
+    members: defaultdict[SignatureKey, list[SignatureKey]] = defaultdict(list)
+    for group, own in shapes.items():
+        tokens = {shape: tokens_of_text(shape) for shape in own}
+        together = merged(tokens.values())
+        for shape in own:
+            members[group, signature_text(together[tokens[shape]])].append((group, shape))
+    return {group: tuple(each) for group, each in members.items()}
 
 
 def _with_own(key: SignatureKey, previous: Signature | None, record: LogRecord) -> Signature:

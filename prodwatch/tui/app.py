@@ -265,6 +265,16 @@ class ProdwatchApp(FaultTolerantApp):
         while not isinstance(self.screen, ServiceMapScreen):
             self.pop_screen()
 
+    def action_release(self) -> None:
+        """Show the release in full, a layer above the overview."""
+        from prodwatch.tui.screens.release import ReleaseScreen
+
+        self.switch_mode("overview")
+        if not any(isinstance(screen, ReleaseScreen) for screen in self.screen_stack):
+            self.push_screen(ReleaseScreen(self.context))
+        while not isinstance(self.screen, ReleaseScreen):
+            self.pop_screen()
+
     def action_switch_zone(self) -> None:
         """Switch times between UTC and this machine's time zone."""
         self.context.zone = None if self.context.zone is UTC else UTC

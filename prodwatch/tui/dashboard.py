@@ -49,6 +49,10 @@ class Dashboard(Protocol):
         """Run `task` concurrently; a failure is shown under `name` and logged."""
         ...
 
+    def action_release(self) -> None:
+        """Show the release in full."""
+        ...
+
     def action_show(self, name: str) -> None:
         """Switch to one of the numbered screens."""
         ...

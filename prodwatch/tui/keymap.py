@@ -19,6 +19,7 @@ APP_BINDINGS = [
     Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
     Binding("m", "mark", "mark this moment", show=False, id="timeline.mark"),
     Binding("S", "service_map", "service map", show=False, id="traces.map"),
+    Binding("C", "release", "release and comparisons", show=False, id="release.view"),
     Binding("T", "switch_theme", "dark or light", show=False, id="view.theme"),
 ]
 

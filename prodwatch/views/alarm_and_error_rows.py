@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
+from prodwatch.judge.signatures.readable import readable
+from prodwatch.judge.signatures.signature import signature_id
+from prodwatch.model.comparison import SignatureKey, SignatureResult
+from prodwatch.model.identity import unique_name
 from prodwatch.model.signal import AlarmState
+from prodwatch.model.status import WORST_FIRST
 from prodwatch.store.error_signatures import Signature
 from prodwatch.store.store import Store
 from prodwatch.views.release import FunctionReleases
@@ -30,13 +38,21 @@ def alarm_rows(store: Store) -> tuple[AlarmState, ...]:
 
 
 class SignatureRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One error signature."""
+    """One group of error signatures; most have one member."""
 
+    key: SignatureKey
+    """Identity of the row: that of the member that was seen first, which a growing group keeps."""
     signature: Signature
+    """The only member, or all of them added up, under the text of the group."""
+    members: int
+    text: str
+    """The signature as people write it."""
     new: bool
-    """First seen after the release began, in lines that were read from before it on."""
+    """First seen after the release began, in lines that were read from before it on; the same holds of its group."""
     on_new: int
     """Lines written by the version under release of the same function."""
+    compared: SignatureResult | None
+    """The surest comparison of its members; None where nothing compares them."""
 
 
 class Signatures(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +65,22 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
 
 
-def was_before(store: Store, signature: Signature, since: datetime) -> bool | None:
-    """Return whether an error was logged before `since`; None where its group was not read from before on."""
-    status = store.sources.get(f"logs:{signature.group.key}")
+def was_before(store: Store, members: Iterable[Signature], since: datetime) -> bool | None:
+    """Return whether any signature of one group was logged before `since`; None where that time was not read."""
+    members = tuple(members)
+    status = store.sources.get(f"logs:{members[0].group.key}")
     read_from = status.read_from if status is not None else None
     if read_from is not None and since - read_from < BEFORE_AT_LEAST:
         return None
-    return signature.count > 0 and signature.first_ms < since.timestamp() * 1000
+    since_ms = since.timestamp() * 1000
+    return any(each.count > 0 and each.first_ms < since_ms for each in members)
 
 
-def is_new(store: Store, signature: Signature, since: datetime) -> bool:
-    """Return whether an error was first seen after `since`; False where its group was not read from before on."""
-    return signature.count > 0 and was_before(store, signature, since) is False
+def signature_groups(store: Store) -> Iterator[tuple[str, tuple[Signature, ...]]]:
+    """Yield each group of signatures as its text and its members."""
+    signatures = store.signatures.signatures
+    for (_, text), keys in store.signatures.groups.items():
+        yield text, tuple(signatures[key] for key in keys)
 
 
 def signature_rows(store: Store, now: datetime, *, since: datetime | None = None) -> Signatures:
@@ -71,15 +91,27 @@ def signature_rows(store: Store, now: datetime, *, since: datetime | None = None
     """
     releases = FunctionReleases(store.release.states.values(), now)
     main = releases.main if since is None else None
+    results: dict[str, SignatureResult] = (
+        {} if since is not None else {each.id: each for each in store.compared_signatures}
+    )
     rows = []
-    for signature in store.signatures.signatures.values():
+    for text, members in signature_groups(store):
+        signature = _together(text, members)
         own = releases.of_group(signature.group) if since is None else None
         began = since or (own.started_at if own else None) or (main.started_at if main else None)
+        subject = unique_name(own.id.subject, own.place) if own else ""
+        compared = [found for each in members if (found := results.get(signature_id(subject, each.shape)))]
+        first = min(members, key=lambda each: (not each.count, each.first_ms, each.shape))
+        is_new = began is not None and signature.count > 0 and was_before(store, members, began) is False
         rows.append(
             SignatureRow(
+                key=first.key,
                 signature=signature,
-                new=began is not None and is_new(store, signature, began),
+                members=len(members),
+                text=readable(text),
+                new=is_new,
                 on_new=signature.by_version.get(own.version, 0) if own and own.version else 0,
+                compared=min(compared, key=_sureness) if compared else None,
             )
         )
     rows.sort(key=lambda row: (not row.new, not row.on_new, not row.signature.count, -row.signature.last_ms))
@@ -89,3 +121,27 @@ def signature_rows(store: Store, now: datetime, *, since: datetime | None = None
         since=since or (main.started_at if main else None),
         version=main.version if main else None,
     )
+
+
+def _together(text: str, members: Sequence[Signature]) -> Signature:
+    """Return the signatures of one group added up, with the example of the latest line."""
+    if len(members) == 1:
+        return members[0]
+    counted = [each for each in members if each.count] or members
+    latest = max(counted, key=lambda each: each.last_ms)
+    by_version: Counter[str] = Counter()
+    for each in members:
+        by_version.update(each.by_version)
+    return replace(
+        latest,
+        shape=text,
+        count=sum(each.count for each in members),
+        own=sum(each.own for each in members),
+        by_version=dict(by_version),
+        first_ms=min(each.first_ms for each in counted),
+    )
+
+
+def _sureness(result: SignatureResult) -> tuple[int, float]:
+    """Return the order: what is bound to the new version, then what is listed, then what is accepted."""
+    return (WORST_FIRST.index(result.status), -result.evidence / result.needed)

@@ -12,7 +12,7 @@ from prodwatch.judge.comparison.version_comparison import format_percent
 from prodwatch.model.comparison import Basis, ComparedVersion, ComparisonKind, ComparisonResult, SignatureResult
 from prodwatch.model.release import UNDER_WAY, present_releases
 from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState
-from prodwatch.model.status import Status
+from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_ms
 from prodwatch.views.panel_freshness import freshness
@@ -30,6 +30,8 @@ _BASES: dict[Basis, str] = {"requests": "", "counts": " (by count)", "before/aft
 _SHOWN = "p95"
 _HIGHEST_SHOWN = 10_000
 """Evidence above this number is abbreviated: it says no more."""
+_ONE_DIGIT = 10
+"""Evidence below this number has one digit after the point."""
 
 
 class ComparisonRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +71,15 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
     """Why there are no rows."""
     partial: str | None
     """Which evidence cannot be read; None when all can."""
+    worse: int
+    """Comparisons by which the new version is worse, those that never fail a release included."""
     compared_up_to: datetime | None
     """End of the last batch in which both versions served."""
 
 
 def comparisons(store: Store, now: datetime) -> Comparisons:
-    """Return the comparisons as of `now`, by function in the order of the releases."""
-    results = store.comparisons
+    """Return the comparisons as of `now`, by function: the one with the worst result first, then as released."""
+    results = _by_function(store.comparisons)
     several = len({each.function for each in results}) > 1
     rows: list[ComparisonRow] = []
     for each in results:
@@ -91,6 +95,7 @@ def comparisons(store: Store, now: datetime) -> Comparisons:
         new_version=new,
         empty=_empty(store, now),
         partial=_partial(store, now),
+        worse=sum(each.status in {Status.FAIL, Status.DEGRADED} for each in results),
         compared_up_to=datetime.fromtimestamp(max(ends) / 1000, UTC) if ends else None,
     )
 
@@ -122,6 +127,15 @@ def unproven(results: Sequence[ComparisonResult]) -> str | None:
         text = f"harm not excluded yet: {worst.message}"
     more = len({each.function for each in errors}) - 1
     return f"{name}{text}{f', and {more} more functions' if more > 1 else ', and 1 more function' if more else ''}"
+
+
+def _by_function(results: Sequence[ComparisonResult]) -> Sequence[ComparisonResult]:
+    worst: dict[str, int] = {}
+    for each in results:
+        place = WORST_FIRST.index(each.status) if each.gate else len(WORST_FIRST)
+        worst[each.function] = min(place, worst.get(each.function, place))
+    order = {function: place for place, function in enumerate(sorted(worst, key=worst.__getitem__))}
+    return sorted(results, key=lambda each: order[each.function])
 
 
 def _row(result: ComparisonResult, *, several: bool) -> ComparisonRow:
@@ -203,6 +217,8 @@ def _quantiles(result: ComparisonResult) -> str:
 def _number(evidence: float) -> str:
     if evidence < 1:
         return "below 1"
+    if evidence < _ONE_DIGIT and evidence != round(evidence):
+        return f"{evidence:.1f}"
     return f"{evidence:,.0f}" if evidence < _HIGHEST_SHOWN else f"> {_HIGHEST_SHOWN - 1:,}"
 
 

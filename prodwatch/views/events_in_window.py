@@ -14,7 +14,7 @@ from prodwatch.model.identity import HOME, AlarmId, GroupId, Place
 from prodwatch.model.signal import NO_HISTORY, UNREADABLE, AlarmState, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age, format_value
-from prodwatch.views.alarm_and_error_rows import is_new
+from prodwatch.views.alarm_and_error_rows import signature_rows
 from prodwatch.views.release import version_label
 from prodwatch.views.time_window import Window, named_length
 from prodwatch.views.timeline import describe
@@ -225,9 +225,9 @@ def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
 def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
     end_ms = window.until(now).timestamp() * 1000
     new = [
-        signature
-        for signature in store.signatures.signatures.values()
-        if signature.first_ms <= end_ms and is_new(store, signature, window.start)
+        row.signature
+        for row in signature_rows(store, now, since=window.start).rows
+        if row.new and row.signature.first_ms <= end_ms
     ]
     new.sort(key=lambda signature: -signature.count)
     groups_of_shape = Counter(signature.shape for signature in new)

@@ -199,6 +199,12 @@ def quoted(value: str) -> str:
     return f'"{value}"' if re.search(r"\s", value) else value
 
 
+def search_text(message: str) -> str:
+    """Return the filter for lines that begin like a message: up to its first line end or quote, 60 characters."""
+    first = message.split("⏎", 1)[0].split('"', 1)[0].strip()
+    return f'"{first[:60]}"'
+
+
 class Find(NamedTuple):
     """A search within lines."""
 

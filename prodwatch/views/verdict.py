@@ -50,8 +50,8 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     reasons: tuple[str, ...]
     """Most important first; each a sentence."""
-    first: int = 0
-    """Leading reasons that every size shows: comparisons and signatures, and the check before them."""
+    compared: tuple[str, ...] = ()
+    """The reasons about comparisons and signatures: every size shows them."""
     evidence: str | None
     """Certainty: measurements behind the verdict."""
     outlook: str | None
@@ -129,27 +129,19 @@ class _Wording:
             reasons = (*reasons, f"{version_label(self.release.version)}: {self.release.cause}")
         if self.changed is not None:
             reasons = (reasons[0], f"what changed: {self.changed.summary}", *reasons[1:])
-        worse = self._worse_sentences(headline)
-        reasons = (*reasons[:1], *worse, *reasons[1:])
+        found = self.decision.of(Rule.WORSE)
+        compared = self.compared(found) if found is not None else ()
+        if found is not headline:
+            reasons = (*reasons[:1], *compared, *reasons[1:])
         return VerdictLine(
             status=self.decision.verdict.status,
             title=words.title,
             since=self._since(headline),
             reasons=reasons,
-            first=self._shown_first(headline, worse),
+            compared=compared,
             evidence="; ".join(filter(None, (self._caveat(), words.evidence, self.not_kept()))) or None,
             outlook=words.outlook,
         )
-
-    def _worse_sentences(self, headline: Finding) -> tuple[str, ...]:
-        """Return what the comparisons show when another finding is the headline."""
-        found = self.decision.of(Rule.WORSE)
-        return () if found is None or found is headline else self.compared(found)
-
-    def _shown_first(self, headline: Finding, worse: Sequence[str]) -> int:
-        if headline.rule is Rule.WORSE:
-            return len(headline.comparisons) + len(headline.signatures)
-        return 1 + len(worse) if worse else 0
 
     def compared(self, finding: Finding) -> tuple[str, ...]:
         """Return the comparisons and signatures of a finding, the surest of either first."""

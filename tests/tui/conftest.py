@@ -22,6 +22,7 @@ from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import Preferences
 from tests.support.pictures import Compare
 from tests.support.scene import Moment, Scene, bad_release
+from tests.support.scene.comparisons import compare
 from tests.support.scripted_session import ScriptedSession
 from tests.support.waiting import turn
 
@@ -229,6 +230,7 @@ def snap(compare_picture: Compare) -> Snap:
         quiet: bool = False,
         ascii_only: bool = False,
         facts: SessionFacts = FACTS,
+        compared: bool = False,
     ) -> bool:
         clock = FakeClock()
         store = Store(clock)
@@ -240,6 +242,8 @@ def snap(compare_picture: Compare) -> Snap:
             bench = Bench(app, pilot, session, [])
             await bench.until(lambda: quiet or store.checks.defined, "the session never started")
             await bench.frames()
+            if compared:
+                compare(store)
             await bench.press(*keys)
             await bench.frames(12)
 

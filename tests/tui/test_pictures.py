@@ -70,6 +70,28 @@ def test_metrics(snap: Any) -> None:
     assert snap(USUAL, "4", "j", "enter", "left", "left")
 
 
+@pytest.mark.parametrize("size", [SMALL, USUAL, LARGE], ids=["80x24", "120x40", "200x60"])
+def test_release(snap: Any, size: tuple[int, int]) -> None:
+    assert snap(size, "C", compared=True)
+
+
+def test_release_in_light(snap: Any) -> None:
+    assert snap(USUAL, "C", compared=True, theme="prodwatch-light")
+
+
+def test_release_in_ascii(snap: Any) -> None:
+    assert snap(SMALL, "C", compared=True, ascii_only=True)
+
+
+@pytest.mark.parametrize("size", [SMALL, USUAL], ids=["80x24", "120x40"])
+def test_metrics_with_comparisons(snap: Any, size: tuple[int, int]) -> None:
+    assert snap(size, "4", compared=True)
+
+
+def test_overview_with_comparisons(snap: Any) -> None:
+    assert snap(SMALL, compared=True)
+
+
 def test_timeline(snap: Any) -> None:
     assert snap(USUAL, "5", "j", "j", "j")
 

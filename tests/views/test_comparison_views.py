@@ -66,13 +66,13 @@ def test_a_failure_begins_with_the_surest_comparison(checks: Any, now: datetime)
         "KeyError 'tenant': 5 requests",
         "p95 900 ms against 300 ms",
     )
-    assert line.first == len(line.reasons)
+    assert line.compared == line.reasons
 
 
 def test_a_red_check_does_not_hide_the_comparison(checks: Any, now: datetime) -> None:
     line = judged(checks, now, comparison(FAIL, message="errors 5.1 % against 0.1 %"), status=FAIL)
     assert line.reasons[1] == "errors 5.1 % against 0.1 %"
-    assert line.first == 2
+    assert line.compared == line.reasons[1:2]
 
 
 def test_a_failure_says_since_when_the_verdict_is_red(checks: Any, now: datetime) -> None:

@@ -53,6 +53,11 @@ def signature_text(tokens: Tokens) -> str:
     return " ".join(tokens)
 
 
+def tokens_of_text(text: str) -> Tokens:
+    """Return the tokens of a `signature_text`."""
+    return tuple(text.split(" "))
+
+
 def _tokens_of(line: str) -> Tokens:
     trace = parse_stack_trace(line) if "\n" in line or "⏎" in line else None
     if trace is None:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.chart_panel import ChartPanel
+from prodwatch.tui.widgets.comparisons_panel import ComparisonsPanel
 from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 from prodwatch.views.aws_console_links import metric_page
@@ -18,7 +19,7 @@ from prodwatch.views.metric_rows import label_of
 
 
 class MetricsScreen(DashboardScreen):
-    """The table above, the chart below."""
+    """The table above, the comparisons of versions under it, the chart below."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = "#all-signals"
@@ -29,8 +30,9 @@ class MetricsScreen(DashboardScreen):
         self._label, self._at_s = label, at_s
 
     def body(self) -> Iterable[Widget]:
-        """Yield table and chart."""
+        """Yield table, comparisons and chart."""
         yield SignalsPanel(self.context, id="all-signals")
+        yield ComparisonsPanel(self.context, id="comparisons")
         yield ChartPanel(self.context, id="chart")
 
     def on_mount(self) -> None:
@@ -54,8 +56,11 @@ class MetricsScreen(DashboardScreen):
             self.query_one(ChartPanel).show(str(event.key))
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
-        """Go to the chart of the metric."""
+        """Go to the chart of the metric, or to the release."""
         event.stop()
+        if isinstance(event.view, ComparisonsPanel):
+            self.dashboard.action_release()
+            return
         chart = self.query_one(ChartPanel)
         chart.show(str(event.key))
         chart.focus()
@@ -63,6 +68,8 @@ class MetricsScreen(DashboardScreen):
     def copied(self, form: str) -> str | None:
         """Return the metric's points as lines of time and values."""
         del form
+        if isinstance(self.focused, ComparisonsPanel):
+            return self.focused.message
         label = self.query_one(ChartPanel).label
         lines = [
             f"{point.timestamp_s}\t{series.key.version or ''}\t{point.value}"

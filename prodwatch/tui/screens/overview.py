@@ -24,6 +24,7 @@ from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
 from prodwatch.tui.widgets.verdict_box import VerdictBox
 from prodwatch.views.aws_console_links import alarm_page, log_page, trace_page
 from prodwatch.views.events_in_window import Change
+from prodwatch.views.log_filter import search_text
 
 NO_CHECKS_THEN = "checks test the present only: omit --to to run them"
 
@@ -78,7 +79,7 @@ class OverviewScreen(DashboardScreen):
         elif isinstance(view, SignaturesPanel):
             row = view.signature(key)
             if row is not None:
-                self.dashboard.open_logs(f'"{_searchable(row.signature.sample)}"')
+                self.dashboard.open_logs(search_text(row.signature.sample))
         elif isinstance(view, ChangesPanel):
             self._open_change(view.change(key))
         elif isinstance(view, LogPanel):
@@ -92,7 +93,7 @@ class OverviewScreen(DashboardScreen):
         if change.kind == "figure":
             self.dashboard.open_metric(change.subject)
         elif change.kind == "errors":
-            self.dashboard.open_logs(f'"{_searchable(change.sample)}"' if change.sample else "level:error+")
+            self.dashboard.open_logs(search_text(change.sample) if change.sample else "level:error+")
         else:
             self.dashboard.open_timeline(change.subject)
 
@@ -150,9 +151,3 @@ class OverviewScreen(DashboardScreen):
         if isinstance(panel, AlarmsPanel) and isinstance(panel.cursor_key, AlarmId):
             return alarm_page(panel.cursor_key.place.region or region, panel.cursor_key.name)
         return None
-
-
-def _searchable(sample: str) -> str:
-    """Return the start of a message as a search text: up to the first line end or quote, at most 60 characters."""
-    first = sample.split("⏎", 1)[0].split('"', 1)[0].strip()
-    return first[:60]

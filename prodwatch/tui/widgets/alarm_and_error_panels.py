@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 
+from prodwatch.judge.comparison.version_comparison import format_percent
 from prodwatch.model.signal import AlarmState, SourcePhase
+from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.styled_line import Column, Line, fit, row
+from prodwatch.tui.styled_line import Column, Line, fit, head, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.alarm_and_error_rows import ALARM_STATES, SignatureRow, Signatures, alarm_rows, signature_rows
+from prodwatch.views.comparisons import signature_standing
 from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.status_style import Tone
@@ -32,6 +35,19 @@ _SIGNATURE_COLUMNS = (
     Column("group", "", 14, drop=5),
     Column("last", "last", 8, drop=2),
 )
+_COMPARED_COLUMNS = (
+    Column("count", "", 6, right=True),
+    Column("new", "", 3),
+    Column("status", "", 12, drop=1),
+    Column("version", "", 5, drop=7),
+    Column("share", "of new", 6, right=True, drop=3),
+    Column("sample", "signature", 24, grow=1),
+    Column("group", "", 14, drop=4),
+    Column("first", "first", 8, drop=6),
+    Column("last", "last", 8, drop=8),
+    Column("trace", "trace", 35, drop=9),
+)
+"""With what is known of signatures that are compared between two versions."""
 STALE_AFTER_S = 120.0
 _READING = frozenset((SourcePhase.LIVE, SourcePhase.IDLE))
 
@@ -96,12 +112,13 @@ class AlarmsPanel(Panel):
 class SignaturesPanel(Panel):
     """Rows are error signatures; opening one shows its lines."""
 
-    TOPICS = (Topic.SIGNATURES, Topic.RELEASE, Topic.SOURCES)
+    TOPICS = (Topic.SIGNATURES, Topic.RELEASE, Topic.SOURCES, Topic.COMPARISONS)
     TITLE = "Errors"
     HELP = (
         "Error lines grouped by signature, which ignores numbers and ids. NEW: first seen after the release began; in "
-        "triage, first seen within the window; only where lines from before were read. Errors of prodwatch's own "
-        "requests are counted apart. Enter shows the lines."
+        "triage, first seen within the window; only where lines from before were read. Signatures that differ only in "
+        "a name are one row. During a release each is bound to the new version, listed only, or accepted by [compare] "
+        "known. Errors of prodwatch's own requests are counted apart. Enter shows the lines."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -136,29 +153,46 @@ class SignaturesPanel(Panel):
 
     def row_key(self, index: int) -> Hashable:
         """Return the signature's identity."""
-        return self._table.rows[index].signature.key
+        return self._table.rows[index].key
 
     def signature(self, key: Hashable) -> SignatureRow | None:
         """Return the row of a signature's identity."""
-        return next((entry for entry in self._table.rows if entry.signature.key == key), None)
+        return next((entry for entry in self._table.rows if entry.key == key), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one signature."""
         entry = self._table.rows[index]
         signature, group = entry.signature, entry.signature.group
         versions = sorted(signature.by_version, key=lambda version: -signature.by_version[version])
-        last = datetime.fromtimestamp(signature.last_ms / 1000, UTC)
+        first, last = (datetime.fromtimestamp(at_ms / 1000, UTC) for at_ms in (signature.first_ms, signature.last_ms))
+        compared = entry.compared
+        bound = compared is not None and compared.status is Status.FAIL
+        alike = f"{entry.text} ({entry.members} alike)" if entry.members > 1 else signature.sample
+        share = compared.share if compared is not None and entry.members == 1 else None
         return row(
-            fit(_SIGNATURE_COLUMNS, width),
+            fit(self._columns(), width),
             {
                 "count": (f"{signature.count or signature.own:,}×", Tone.STRONG if entry.new else Tone.PLAIN),
                 "new": ("NEW", Tone.BAD) if entry.new else ("" if signature.count else "own", Tone.DIM),
+                "status": (signature_standing(compared) if compared else "", Tone.BAD if bound else Tone.DIM),
                 "version": (version_label(versions[0]) if versions else "", Tone.OLD),
-                "sample": (signature.sample, Tone.STRONG if entry.new else Tone.PLAIN),
+                "share": (format_percent(share) if share is not None else "", Tone.PLAIN),
+                "sample": (alike, Tone.STRONG if entry.new or bound else Tone.PLAIN),
                 "group": (group.short_name + self.context.store.logs.names.suffix(group.name, group.place), Tone.DIM),
+                "first": (self.context.time(first), Tone.DIM),
                 "last": (self.context.time(last), Tone.DIM),
+                "trace": (signature.trace_id or "", Tone.DIM),
             },
         )
+
+    def _columns(self) -> tuple[Column, ...]:
+        return _COMPARED_COLUMNS if any(each.compared for each in self._table.rows) else _SIGNATURE_COLUMNS
+
+    def head_lines(self, width: int) -> Sequence[Line]:
+        """Name the columns where the panel is high enough and signatures are compared."""
+        if self.size.height < 6 or self._columns() is _SIGNATURE_COLUMNS:
+            return ()
+        return (head(fit(self._columns(), width)),)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Return that there are no errors only if lines were read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from textual.content import Content
 
@@ -22,10 +23,12 @@ _STATUS_STYLES: dict[VerdictStatus, tuple[str, str, str]] = {
     "empty": ("?", "?", "-unknown"),
     "aborted": ("■", "#", "-unknown"),
 }
+LINES = 2
+"""Lines of the smallest box; one whose comparisons need more is higher."""
 
 
 class VerdictBox(StaticLines):
-    """Two to three lines: the most important reasons, then the evidence."""
+    """Two to four lines: the most important reasons, then the evidence."""
 
     DEFAULT_CSS = """
     VerdictBox {
@@ -70,6 +73,9 @@ class VerdictBox(StaticLines):
             self.border_title = title
             for _, _, name in _STATUS_STYLES.values():
                 self.set_class(name == css_class, name)
+        width = max(10, self.size.width)
+        needed = sum(len(wrap(safe(text), width)) for text in verdict.compared)
+        self.set_class(bool(needed) and needed + len(verdict.reasons) - len(verdict.compared) > LINES, "-more")
         since = f"since {self.context.time(verdict.since)}" if verdict.since else ""
         subtitle = Content(safe(" · ".join(part for part in (since, verdict.outlook) if part)))
         if subtitle != self.border_subtitle:
@@ -86,11 +92,21 @@ class VerdictBox(StaticLines):
                 texts[0] = (f"{texts[0][0]} · {verdict.evidence}", Tone.STRONG)
             else:
                 texts.append((verdict.evidence, Tone.DIM))
-        shown = texts[:room]
-        left = len(verdict.reasons) - len(shown)
-        lines: list[Line] = [((clip(text, width), tone),) for text, tone in shown]
+        last = max((index for index, (text, _) in enumerate(texts) if text in verdict.compared), default=-1)
+        lines: list[Line] = []
+        shown = 0
+        for index, (text, tone) in enumerate(texts):
+            # A comparison is shown in full if every further one keeps a line.
+            free = room - len(lines) - max(0, min(last, room - 1) - index)
+            if free <= 0:
+                break
+            parts = wrap(safe(text), width) if text in verdict.compared else []
+            whole = 1 < len(parts) <= free
+            lines += [((part, tone),) for part in parts] if whole else [((clip(text, width), tone),)]
+            shown += 1
+        left = len(verdict.reasons) - shown
         if left > 0:
             suffix = f" · and {left} more"
-            text, tone = shown[-1]
+            text, tone = lines[-1][0]
             lines[-1] = ((clip(text, width - len(suffix)), tone), (suffix, Tone.DIM))
         return lines
