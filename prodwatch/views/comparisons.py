@@ -11,13 +11,13 @@ import msgspec
 from prodwatch.judge.comparison.version_comparison import format_percent
 from prodwatch.model.comparison import Basis, ComparedVersion, ComparisonKind, ComparisonResult, SignatureResult
 from prodwatch.model.release import UNDER_WAY, present_releases
-from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState
+from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_ms
 from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label, without_release
-from prodwatch.views.status_style import STATES, State
+from prodwatch.views.status_style import STATES, WAITING, State
 
 _SIGNALS: dict[ComparisonKind, str] = {
     "errors": "errors",
@@ -157,10 +157,20 @@ def _row(result: ComparisonResult, *, several: bool) -> ComparisonRow:
         threshold=f"of {_number(result.needed)}" if filled is not None else "",
         filled=filled,
         needed=_still_needed(result),
-        state=STATES[result.status],
+        state=STATES[result.status] if result.canary.requests else WAITING,
         gates=result.gate,
-        note=result.advisory or (_quantiles(result) if quantiles else "" if result.gate else "never fails a release"),
+        note=_note(result),
     )
+
+
+def _note(result: ComparisonResult) -> str:
+    if result.advisory is not None:
+        return result.advisory
+    if not result.canary.requests:
+        return result.message.partition(": ")[2] or result.message
+    if result.kind == "latency":
+        return _quantiles(result)
+    return "" if result.gate else "never fails a release"
 
 
 def _cold_starts(result: ComparisonResult, *, several: bool) -> ComparisonRow:
@@ -245,7 +255,7 @@ def _partial(store: Store, now: datetime) -> str | None:
         status = store.sources.get(name)
         if status is None:
             parts.append(f"{each.function}: logs not read yet")
-        elif status.phase in UNREADABLE:
+        elif status.phase in UNREADABLE or status.phase is SourcePhase.BEHIND:
             parts.append(f"{each.function}: logs {freshness(store, name, now).text}")
         elif status.unread:
             parts.append(f"{each.function}: logs not read as a whole")

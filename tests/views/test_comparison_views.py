@@ -16,6 +16,7 @@ from prodwatch.store import Store
 from prodwatch.store.store import Topic
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.comparisons import comparisons, signature_standing, unproven
+from prodwatch.views.status_style import WAITING
 from prodwatch.views.verdict import VerdictLine, verdict_line
 from tests.support.verdict_facts import comparison, signature
 
@@ -181,6 +182,14 @@ def test_rows_show_values_effect_interval_and_evidence(now: datetime) -> None:
     assert table.compared_up_to is not None
 
 
+def test_a_version_that_has_not_served_is_waited_for(now: datetime) -> None:
+    store = released(Store(FakeClock()))
+    store.set_comparisons((comparison(UNSURE, message="errors: not served yet", canary=NOTHING_SERVED),), ())
+    (row,) = comparisons(store, now).rows
+    assert row.state is WAITING
+    assert (row.note, row.evidence, row.filled) == ("not served yet", "", None)
+
+
 def test_half_of_the_evidence_is_half_a_bar_on_a_logarithmic_scale(now: datetime) -> None:
     store = released(Store(FakeClock()))
     store.set_comparisons((comparison(UNSURE, evidence=1000.0**0.5),), ())
@@ -215,6 +224,9 @@ def test_logs_that_cannot_be_read_are_named(now: datetime) -> None:
     )
     store.apply(Batch(source=denied.source, status=denied))
     assert comparisons(store, now).partial == "f: logs not allowed: needs logs:FilterLogEvents"
+    behind = SourceStatus(source=denied.source, phase=SourcePhase.BEHIND, fresh_at=START - timedelta(minutes=2))
+    store.apply(Batch(source=denied.source, status=behind))
+    assert comparisons(store, now).partial == "f: logs behind by 2m"
     live = SourceStatus(source=denied.source, phase=SourcePhase.LIVE, fresh_at=START)
     store.apply(Batch(source=denied.source, status=live))
     assert comparisons(store, now).partial is None
