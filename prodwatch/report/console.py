@@ -80,7 +80,7 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
     for comparison in failures_first(result.comparisons):
         _compared(console, comparison.status, comparison.id, comparison.message)
     for signature in failures_first(result.signatures):
-        _compared(console, signature.status, signature_standing(signature), signature.message)
+        _compared(console, signature.status, f"{signature.id} {signature_standing(signature)}", signature.message)
     if result.coverage is not None and result.coverage.functions:
         console.print(Text(f"routes  {sanitize_line(result.coverage.message)}"))
     for notice in result.notices:

@@ -58,7 +58,10 @@ def summary(result: RunResult) -> bytes:
     )
     lines += _compared(
         "Error signatures of the new version",
-        [(each.status, signature_standing(each), each.message) for each in failures_first(result.signatures)],
+        [
+            (each.status, f"{each.id} {signature_standing(each)}", each.message)
+            for each in failures_first(result.signatures)
+        ],
     )
     if result.coverage is not None and result.coverage.functions:
         lines += [f"Routes: {_md(result.coverage.message)}.", ""]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.model.result import Verdict
 from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.session.protocol import SessionFacts
@@ -123,8 +125,12 @@ async def test_its_rows_lead_on(run: Any) -> None:
         await bench.sees("bound to v42")
         await bench.press("y")
         assert bench.app.clipboard == results()[0].message
+        await bench.press("Y")
+        assert json.loads(bench.app.clipboard)["at_least"] == 0.029
         await bench.press("tab", "y")
         assert bench.app.clipboard.startswith("KeyError")
+        await bench.press("Y")
+        assert json.loads(bench.app.clipboard)["id"] == bench.store.compared_signatures[0].id
         await bench.press("enter")
         await bench.sees("overview › release › logs")
         await bench.press("escape", "shift+tab", "enter")
@@ -133,6 +139,14 @@ async def test_its_rows_lead_on(run: Any) -> None:
         await bench.sees("overview › release")
         await bench.press("C", "escape")
         await bench.misses("Comparisons")
+
+
+async def test_a_verdict_by_comparison_is_on_the_timeline(run: Any) -> None:
+    async with run(size=(200, 60), keys=["5"]) as bench:
+        reason = "The new version is worse: errors 5.1 % against 0.1 %."
+        bench.store.set_verdict(Verdict(status="fail", exit_code=1, reason=reason))
+        await bench.press("g")
+        await bench.sees(reason)
 
 
 async def test_hostile_text_in_a_comparison_is_shown_as_text(run: Any) -> None:

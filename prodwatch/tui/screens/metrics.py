@@ -69,7 +69,7 @@ class MetricsScreen(DashboardScreen):
         """Return the metric's points as lines of time and values."""
         del form
         if isinstance(self.focused, ComparisonsPanel):
-            return self.focused.message
+            return self.focused.comparison.message if self.focused.comparison else None
         label = self.query_one(ChartPanel).label
         lines = [
             f"{point.timestamp_s}\t{series.key.version or ''}\t{point.value}"

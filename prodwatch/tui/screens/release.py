@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
+import msgspec
 from textual.widget import Widget
 
 from prodwatch.tui.screens.base import DashboardScreen
@@ -39,12 +41,18 @@ class ReleaseScreen(DashboardScreen):
             self.dashboard.open_logs(search_text(row.signature.sample))
 
     def copied(self, form: str) -> str | None:
-        """Return the message of the comparison or error under the cursor."""
-        del form
+        """Return the comparison or the error under the cursor: its sentence or example, or all figures as JSON."""
         panel = self.focused
         if isinstance(panel, SignaturesPanel):
             row = panel.signature(panel.cursor_key)
-            return row.signature.sample if row else None
+            if row is None:
+                return None
+            return _json(row.compared or row.signature) if form == "json" else row.signature.sample
         if isinstance(panel, ComparisonsPanel):
-            return panel.message
+            found = panel.comparison
+            return None if found is None else _json(found) if form == "json" else found.message
         return None
+
+
+def _json(value: msgspec.Struct) -> str:
+    return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)

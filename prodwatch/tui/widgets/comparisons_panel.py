@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from prodwatch.model.comparison import ComparisonResult
 from prodwatch.store.store import Topic
 from prodwatch.tui.styled_line import Column, Line, cells, fit, head, row
 from prodwatch.tui.widget_context import WidgetContext
@@ -73,10 +74,9 @@ class ComparisonsPanel(Panel):
         return self._table.rows[index].id if self._table else ""
 
     @property
-    def message(self) -> str | None:
-        """The sentence of the comparison under the cursor; None without one."""
-        found = (each.message for each in self.context.store.comparisons if each.id == self.cursor_key)
-        return next(found, None)
+    def comparison(self) -> ComparisonResult | None:
+        """The comparison under the cursor; None without one."""
+        return next((each for each in self.context.store.comparisons if each.id == self.cursor_key), None)
 
     def _columns(self) -> tuple[Column, ...]:
         table = self._table
