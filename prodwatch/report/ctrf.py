@@ -10,6 +10,7 @@ import msgspec
 
 from prodwatch.model.result import CheckResult, RunResult, SignalResult
 from prodwatch.report.status_mapping import (
+    compared_cases,
     details,
     headline,
     outcome,
@@ -26,6 +27,17 @@ _SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")
 def render(result: RunResult) -> bytes:
     """Return the document, indented; times are integer milliseconds."""
     tests = [*(_test(check) for check in result.checks), *(_signal_test(each) for each in result.signals)]
+    tests += [
+        {
+            "name": each.title,
+            "status": _STATUS[each.outcome],
+            "duration": 0,
+            "suite": "comparisons",
+            "message": each.message,
+            "rawStatus": each.status.value,
+        }
+        for each in compared_cases(result)
+    ]
     own = verdict_outcome(result)
     if own:
         tests.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prodwatch.model.result import CheckResult, RunResult, SignalResult
 from prodwatch.report.status_mapping import (
+    compared_cases,
     details,
     headline,
     outcome,
@@ -15,7 +16,7 @@ from prodwatch.text.sanitize import encode_report, sanitize_line
 
 
 def render(result: RunResult) -> bytes:
-    """Return the document: one suite for the run, one case per check and signal, checks with `file` and `line`."""
+    """Return the document: one suite for the run, one case per check, signal and comparison."""
     from xml.etree import ElementTree as ET
 
     root = ET.Element("testsuites", {"name": "prodwatch", "time": _seconds(result.run.duration_ms)})
@@ -37,6 +38,14 @@ def render(result: RunResult) -> bytes:
     for signal in result.signals:
         counts[outcome(signal)] += 1
         _signal_case(suite, signal)
+    for compared in compared_cases(result):
+        counts[compared.outcome] += 1
+        names = {"classname": "comparisons", "name": compared.title, "time": _seconds(0)}
+        case = ET.SubElement(suite, "testcase", names)
+        if compared.outcome == "passed":
+            ET.SubElement(case, "system-out").text = compared.message
+        else:
+            _note(case, compared.outcome, compared.message, compared.status.value, "")
     own = verdict_outcome(result)
     if own:
         counts[own] += 1

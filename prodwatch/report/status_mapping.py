@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypeVar
 
+import msgspec
+
 from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
 from prodwatch.model.status import WORST_FIRST, Status
@@ -57,6 +59,32 @@ def signal_value(signal: SignalResult) -> str:
     return sanitize_line(" ".join(filter(None, (shown, signal.unit))))
 
 
+class ComparedCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison of the versions, or an error signature bound to the new one, as a case of a test report."""
+
+    title: str
+    status: Status
+    outcome: Outcome
+    message: str
+
+
+def compared_cases(result: RunResult) -> list[ComparedCase]:
+    """Return the comparisons, then the signatures that fail; an open one reads as skipped."""
+    cases = [_compared(f"comparison {each.id}", each) for each in result.comparisons]
+    cases += [_compared(f"signature {each.id}", each) for each in result.signatures if each.status is Status.FAIL]
+    return cases
+
+
+def _compared(title: str, item: ComparisonResult | SignatureResult) -> ComparedCase:
+    mapped = "skipped" if item.status is Status.INCONCLUSIVE else _OUTCOMES[item.status]
+    return ComparedCase(
+        title=title,
+        status=item.status,
+        outcome=mapped if item.gate or mapped == "skipped" else "passed",
+        message=sanitize_line(item.message),
+    )
+
+
 def verdict_outcome(result: RunResult) -> Outcome | None:
     """Return an outcome for the run itself, or None when its checks and signals already show it.
 
@@ -66,7 +94,8 @@ def verdict_outcome(result: RunResult) -> Outcome | None:
     if result.verdict.exit_code == 0:
         return None
     items: tuple[CheckResult | SignalResult, ...] = (*result.checks, *result.signals)
-    if any(outcome(each) in {"failure", "error"} for each in items):
+    outcomes = {*map(outcome, items), *(each.outcome for each in compared_cases(result))}
+    if outcomes & {"failure", "error"}:
         return None
     return "failure" if result.verdict.exit_code == 1 else "error"
 
@@ -155,7 +184,5 @@ def actual(assertion: AssertionResult) -> str:
 
 def text(value: object, *, limit: int = 400) -> str:
     """Return a JSON value as one short text."""
-    import msgspec
-
     shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return shown if len(shown) <= limit else f"{shown[:limit]}… (+{len(shown) - limit} characters)"

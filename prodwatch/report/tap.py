@@ -6,6 +6,7 @@ import re
 
 from prodwatch.model.result import CheckResult, RunResult, SignalResult
 from prodwatch.report.status_mapping import (
+    compared_cases,
     details,
     headline,
     outcome,
@@ -19,12 +20,17 @@ from prodwatch.text.sanitize import encode_report, sanitize_line
 def render(result: RunResult) -> bytes:
     """Return the document; the verdict is a comment, and a test point of its own where the points do not tell it."""
     own = verdict_outcome(result)
-    points = len(result.checks) + len(result.signals)
+    compared = compared_cases(result)
+    points = len(result.checks) + len(result.signals) + len(compared)
     lines = ["TAP version 14", f"1..{points + bool(own)}"]
     for number, check in enumerate(result.checks, 1):
         lines += _point(number, f"{check.id} {check.title}", check, details(check))
     for number, signal in enumerate(result.signals, len(result.checks) + 1):
         lines += _point(number, signal_title(signal), signal, signal_details(signal))
+    for number, case in enumerate(compared, points - len(compared) + 1):
+        ok = "not ok" if case.outcome == "failure" else "ok"
+        directive = " # SKIP" if case.outcome == "skipped" else ""
+        lines.append(f"{ok} {number} - {_description(f'{case.title}: {case.message}')}{directive}")
     if own:
         lines.append(f"not ok {points + 1} - verdict {_description(result.verdict.reason)}")
     lines += [f"# note {_one_line(sanitize_line(notice.message))}" for notice in result.notices]

@@ -154,8 +154,10 @@ class GateEvidence:
         return tuple(self._counted_signal(each, at.get(each.id)) for each in signals)
 
     def _counted_signal(self, signal: SignalFact, at: datetime | None) -> SignalFact:
-        if signal.kind == "alarm" and signal.id in self._discounted:
-            message = "it was already firing before the shift"
+        if signal.kind == "alarm" and signal.status is Status.FAIL:
+            if self._ends_at is not None and signal.id not in self._discounted:
+                return signal
+            message = "the alarm was already firing before the shift"
             return replace(signal, status=Status.INCONCLUSIVE, reason_code=Reason.PREREQUISITE, message=message)
         if signal.kind != "metric" or signal.status not in _MEASURED:
             return signal

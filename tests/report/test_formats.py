@@ -192,3 +192,36 @@ def test_a_false_warning_is_told_from_a_failure_without_colour(red: RunResult) -
     lines = on_console(msgspec.structs.replace(red, checks=checks)).decode().splitlines()
     assert "          status == 200" in lines
     assert "          latency < 300ms  (a warning)" in lines
+
+
+@pytest.mark.parametrize(
+    ("status", "gate", "junit_case", "tap_point", "ctrf_status"),
+    [
+        pytest.param(Status.FAIL, True, "failure", "not ok 2", "failed", id="worse"),
+        pytest.param(Status.FAIL, False, "system-out", "ok 2", "passed", id="worse, shown only"),
+        pytest.param(Status.PASS, True, "system-out", "ok 2", "passed", id="harm excluded"),
+        pytest.param(Status.INCONCLUSIVE, True, "skipped", "ok 2", "skipped", id="open"),
+    ],
+)
+def test_a_comparison_is_a_case_of_every_test_report(
+    status: Status, gate: bool, junit_case: str, tap_point: str, ctrf_status: str, green: RunResult
+) -> None:
+    code = 1 if (status, gate) == (Status.FAIL, True) else 0
+    verdict = msgspec.structs.replace(green.verdict, status="fail" if code else "pass", exit_code=code)
+    compared = (comparison(status, gate=gate),)
+    run = msgspec.structs.replace(green, checks=green.checks[:1], signals=(), comparisons=compared, verdict=verdict)
+    cases = ET.fromstring(junit.render(run)).findall(".//testcase")
+    assert [(case.get("name"), case[0].tag) for case in cases[1:]] == [("comparison f errors", junit_case)]
+    points = [line for line in tap.render(run).decode().splitlines() if "comparison f errors" in line]
+    assert len(points) == 1
+    assert points[0].startswith(f"{tap_point} - comparison f errors: errors 5.1 % against 0.1 %")
+    assert points[0].endswith("# SKIP") is (status is Status.INCONCLUSIVE)
+    tests = json.loads(ctrf.render(run))["results"]["tests"]
+    assert [(each["name"], each["status"]) for each in tests[1:]] == [("comparison f errors", ctrf_status)]
+
+
+def test_a_signature_that_is_bound_to_the_new_version_is_a_case(green: RunResult) -> None:
+    run = msgspec.structs.replace(green, signatures=(signature(Status.FAIL), signature(Status.INCONCLUSIVE, id="ffff")))
+    document = junit.render(run).decode()
+    assert "signature a1b2c3d4" in document
+    assert "ffff" not in document

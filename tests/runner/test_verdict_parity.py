@@ -19,9 +19,10 @@ from prodwatch.model.result import CheckResult, SignalResult
 from prodwatch.model.signal import AlarmState, Batch, EvaluatedSignals, SourcePhase, SourceStatus
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.runner.run_result_document import run_facts
+from prodwatch.session.gate_evidence import GateEvidence
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.definitions import HERE
+from prodwatch.testing.definitions import HERE, environment
 from prodwatch.views.verdict import judge_session, verdict_line
 
 FLAGS: tuple[tuple[str, ...], ...] = (
@@ -191,3 +192,48 @@ def test_an_alarm_whose_state_is_known_counts_although_none_was_evaluated(state:
     store = filled([result("a", Status.PASS, ())])
     store.apply(Batch(source="alarms", records=(AlarmState(name="errors", state=state),)))
     assert judge_session(store, START).decision.verdict.status == status
+
+
+ONLY_OF_A_GATE = {Rule.UNCONFIRMED, Rule.UNATTESTED}
+"""Rules that a gate alone has before its bake is over."""
+
+
+def gate_decision(store: Store, *, final: bool = False) -> Decision:
+    """Return the verdict of a gate whose checks count, over the store of a dashboard."""
+    evidence = GateEvidence(environment(), store)
+    evidence.plan((), START, START, None)
+    evidence.begin(START)
+    return decide(evidence.facts(START, (), final=final))
+
+
+def test_the_same_facts_have_one_verdict_in_a_gate_and_in_the_dashboard() -> None:
+    for kind, of_signal in itertools.product(KINDS, SIGNALS):
+        results, signals = (result("a", *kind), result("b", Status.PASS, ())), (signal(1, *of_signal),)
+        store = filled((*results, *results, *results), signals)  # red in three rounds, which is enough for both
+        gate, session = gate_decision(store), judge_session(store, START).decision
+        if not ONLY_OF_A_GATE & {each.rule for each in gate.findings}:
+            assert same(gate, session), (kind, of_signal)
+        assert GREENNESS[gate.verdict.status] <= GREENNESS[session.verdict.status], (kind, of_signal)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda each: f"{each.source} {each.phase} {each.fresh_at}")
+def test_every_state_of_a_source_weighs_the_same_in_a_gate(source: SourceStatus) -> None:
+    for status in Status:
+        results = (result("a", status, ()),) * 2
+        store = filled(results, sources=(source,))
+        assert same(gate_decision(store), judge_session(store, START).decision), status
+
+
+@given(EVIDENCE)
+def test_a_gate_is_never_greener_than_the_dashboard_unless_a_check_was_red_once(drawn: tuple[Any, Any, Any]) -> None:
+    kinds, signals, sources = drawn
+    results = [result(f"c{number}", *each) for number, each in enumerate(kinds)]
+    measured = tuple(signal(number, *each) for number, each in enumerate(signals))
+    store = filled(results, measured, sources)
+    session = judge_session(store, START).decision.verdict
+    for final in (False, True):
+        gate = gate_decision(store, final=final)
+        if gate.of(Rule.UNCONFIRMED) is None:
+            assert GREENNESS[gate.verdict.status] <= GREENNESS[session.status]
+        else:
+            assert gate.verdict.status != "pass"
