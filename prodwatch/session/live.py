@@ -146,6 +146,8 @@ class LiveSession:
         self._stack.push_async_callback(supervisor.stop)
         if self._window is not None:
             self._spawn(self._week_before(engine, self._window, sources))
+        else:
+            self._spawn(self._last_week(engine))
         self._spawn(self._rounds(engine))
         if self._reload is not None:
             self._spawn(self._reloading(engine, self._reload))
@@ -178,6 +180,12 @@ class LiveSession:
         while (status := self._store.sources.get("release")) and status.phase is SourcePhase.STARTING:
             await self._clock.sleep(TICK_S)
         await read_week_before(engine, window, self._clock.now(), sources, self._store, self._clock)
+
+    async def _last_week(self, engine: Engine) -> None:
+        """Read last week's counts for releases that only time can be compared with."""
+        from prodwatch.session.last_week import follow_last_week
+
+        await follow_last_week(engine.environment, engine.aws, self._comparisons, self._clock)
 
     async def _counting(self, engine: Engine) -> None:
         """Update calls and cost in the store of a past window, which has no rounds that do so."""

@@ -97,6 +97,16 @@ class ReleaseComparisons:
         coverage = coverage_of([compared.routes.result() for compared in present.values()], self._limits.coverage)
         self._store.set_comparisons(tuple(comparisons), tuple(signatures), coverage)
 
+    def without_last_week(self) -> tuple[ReleaseState, ...]:
+        """Return the releases that only time can be compared with, and whose same time a week ago was not read."""
+        return tuple(each.release for each in self._compared.values() if each.lacks_last_week)
+
+    def add_last_week(self, release: ReleaseState, minutes: Sequence[RequestBatch]) -> None:
+        """Compare a release with the same time a week ago, too; nothing if it is over meanwhile."""
+        compared = self._compared.get(key) if (key := _key_of(release)) is not None else None
+        if compared is not None:
+            compared.add_last_week(minutes)
+
     def _watch(self, function: FunctionId, group: GroupId) -> _WatchedFunction:
         watched = self._watched.get((function, group))
         if watched is None:
@@ -135,6 +145,10 @@ class _ComparedRelease:
 
     def __init__(self, release: ReleaseState, key: _Key, limits: Compare, functions: int) -> None:
         self._key = key
+        self.release = release
+        """Its latest state."""
+        self._last_week: Sequence[RequestBatch] | None = None
+        """None before it was read."""
         self._writers = release.writers
         self._limits = limits
         self._functions = functions
@@ -170,6 +184,8 @@ class _ComparedRelease:
             self.versions = VersionComparison(
                 key.subject, key.version, key.previous, self._limits, comparisons=self._functions, by_count=why
             )
+            for each in self._last_week or ():
+                self.versions.add_last_week(each)
         return self._minutes.take(store, release)
 
     def _why_by_count(self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool) -> str | None:
@@ -194,6 +210,7 @@ class _ComparedRelease:
 
     def update(self, release: ReleaseState, batches: Iterable[RequestBatch]) -> None:
         """Judge batches that have been read."""
+        self.release = release
         if release.weights != self._weights:
             self._weights = release.weights
             self.versions.shift()
@@ -209,6 +226,18 @@ class _ComparedRelease:
             self.versions.add(batch)
             if self._errors is not None:
                 self._errors.add(batch)
+
+    @property
+    def lacks_last_week(self) -> bool:
+        """Whether the new version serves alone, and nothing is known of the same time a week ago."""
+        serving = {version for version, weight in self.release.weights.items() if weight > 0}
+        return self._last_week is None and self._started_at is not None and serving == {self._key.version}
+
+    def add_last_week(self, minutes: Sequence[RequestBatch]) -> None:
+        """Learn from the same time a week ago."""
+        self._last_week = minutes
+        for each in minutes:
+            self.versions.add_last_week(each)
 
     def results(self) -> tuple[ComparisonResult, ...]:
         """Return the comparisons as of now."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from prodwatch.model.comparison import RequestBatch, VersionCounts
 from prodwatch.model.identity import unique_name
 from prodwatch.model.signal import MetricSeries, ReleaseState
+from prodwatch.store.metrics import MetricStore
+from prodwatch.store.request_ledger import UNKNOWN_VERSION
 from prodwatch.store.store import Store, Topic
 
 _RATE, _SHARE = ("Invocations", "rate"), ("Errors", "share")
@@ -48,7 +50,7 @@ def counted_minutes(store: Store, release: ReleaseState) -> list[RequestBatch]:
     new, old = release.version, release.previous
     if new is None or old is None:
         return []
-    counts = {version: _counts(store, release, version) for version in (new, old)}
+    counts = {version: _counts(store.metrics, release, version) for version in (new, old)}
     started_s = release.started_at.timestamp() if release.started_at is not None else 0.0
     minutes = []
     for at_s in sorted(counts[new].keys() | counts[old].keys()):
@@ -73,10 +75,24 @@ def counted_minutes(store: Store, release: ReleaseState) -> list[RequestBatch]:
     return minutes
 
 
-def _counts(store: Store, release: ReleaseState, version: str) -> dict[int, tuple[int, VersionCounts]]:
+def minutes_of_all_versions(metrics: MetricStore, release: ReleaseState) -> tuple[RequestBatch, ...]:
+    """Return every settled minute of a function's alias in `metrics`, whichever versions served, oldest first."""
+    return tuple(
+        RequestBatch(
+            function=unique_name(release.id.subject, release.place),
+            start_ms=at_s * 1000,
+            end_ms=(at_s + period_s) * 1000,
+            versions={UNKNOWN_VERSION: counts},
+            basis="counts",
+        )
+        for at_s, (period_s, counts) in sorted(_counts(metrics, release, None).items())
+    )
+
+
+def _counts(metrics: MetricStore, release: ReleaseState, version: str | None) -> dict[int, tuple[int, VersionCounts]]:
     """Return start of the period → its length in seconds and its counts, where both series have settled."""
     found: dict[tuple[str, str], MetricSeries] = {}
-    for key, series in store.metrics.series.items():
+    for key, series in metrics.series.items():
         if (key.function, key.version, key.place) != (release.function, version, release.place):
             continue
         alias = dict(key.dimensions).get("Resource", release.function)

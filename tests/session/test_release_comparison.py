@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Rule
+from prodwatch.model.check import SourcePosition
 from prodwatch.model.comparison import ComparisonResult
-from prodwatch.model.environment import Compare, FunctionTarget, KnownSignature
+from prodwatch.model.environment import Compare, Environment, FunctionTarget, KnownSignature
 from prodwatch.model.identity import HOME, Place
 from prodwatch.model.signal import (
     Batch,
@@ -26,10 +28,12 @@ from prodwatch.model.signal import (
     SourceStatus,
 )
 from prodwatch.model.status import Status
+from prodwatch.session.last_week import LOOK_EVERY_S, follow_last_week, read_last_week
 from prodwatch.session.release_comparison import ReleaseComparisons
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import FakeClock
 from prodwatch.views.verdict_facts import session_facts
+from tests.support.metric_world import MetricWorld
 from tests.support.verdict_facts import check
 
 START = datetime(2026, 1, 15, 11, 50, tzinfo=UTC)
@@ -375,6 +379,66 @@ def test_a_release_at_once_by_count_is_compared_with_the_time_before_it() -> Non
     errors = world.errors()
     assert (errors.basis, errors.canary.requests, errors.baseline.requests) == ("before/after", 60_000, 120_000)
     assert "by count because its log group cannot be read" in errors.message
+
+
+@pytest.mark.parametrize(
+    ("errors_last_week", "by_count", "status"),
+    [
+        (6, False, Status.FAIL),
+        (6, True, Status.FAIL),
+        (300, False, Status.INCONCLUSIVE),
+        (None, False, Status.INCONCLUSIVE),
+    ],
+)
+async def test_a_release_at_once_fails_only_against_both_the_time_before_and_a_week_ago(
+    errors_last_week: int | None, by_count: bool, status: Status
+) -> None:
+    world = World()
+    world.release(replace(MOVING, weights={"42": 1.0}))
+    if by_count:
+        world.count(range(-20, 0), "41", 1200, 1)
+        world.count(range(5), "42", 1200, 60)
+        unreadable(world, range(0, 181, 60))
+    else:
+        world.serve(range(-300, 0), "41", per_s=20, every_failing=1000, message="usual")
+        world.serve(range(300), "42", per_s=20, every_failing=20, message="new")
+        world.read_up_to(360)
+    assert world.errors().status is Status.INCONCLUSIVE
+    (release,) = world.comparisons.without_last_week()
+    cloud = MetricWorld(FakeClock(START))
+    if errors_last_week is not None:
+        first = int((START - timedelta(weeks=1)).timestamp()) // 60
+        cloud.put("Invocations", "Sum", dict.fromkeys(range(first, first + 50), 6_000.0))
+        cloud.put("Errors", "Sum", dict.fromkeys(range(first, first + 50), float(errors_last_week)))
+    target = FunctionTarget(name="pay", alias="live")
+    minutes = await read_last_week(cloud, target, release, FakeClock(START))
+    assert len(minutes) == (50 if errors_last_week is not None else 0)
+    world.comparisons.add_last_week(release, minutes)
+    assert world.comparisons.without_last_week() == ()
+    world.read_up_to(390)
+    found = world.errors()
+    assert (found.status, found.basis) == (status, "before/after")
+    if status is Status.FAIL:
+        assert "compared with the time before the release and the same time a week ago" in found.message
+
+
+async def test_last_week_is_read_again_after_it_failed_and_only_for_releases_that_need_it() -> None:
+    world, cloud = World(), MetricWorld(FakeClock(START))
+    world.read_up_to(60)
+    assert world.comparisons.without_last_week() == ()
+    world.release(replace(MOVING, weights={"42": 1.0}))
+    world.read_up_to(90)
+    cloud.down.add((None, None))
+    functions = (FunctionTarget(name="pay", alias="live"),)
+    environment = Environment(name="e", title="e", source=SourcePosition("e.toml", 1, 1), functions=functions)
+    clock = FakeClock(START)
+    task = asyncio.create_task(follow_last_week(environment, cloud, world.comparisons, clock))
+    await clock.advance(LOOK_EVERY_S * 3)
+    assert len(world.comparisons.without_last_week()) == 1
+    cloud.down.clear()
+    await clock.advance(LOOK_EVERY_S)
+    assert world.comparisons.without_last_week() == ()
+    task.cancel()
 
 
 SHIP = replace(MOVING, function="ship", log_group=GROUP)

@@ -294,7 +294,7 @@ class _ErrorComparison:
             else share
         )
         if least >= self._limits.always and len(windows) == _BOTH:
-            return _Judgement(self._kind.worst, Reason.ASSERTION, note="compared with two windows before the release")
+            return _Judgement(self._kind.worst, Reason.ASSERTION, note=self._compared_with())
         if least >= self._limits.difference:
             return _undecided("more than before the release, with no other version at the same time")
         return None
@@ -311,8 +311,13 @@ class _ErrorComparison:
         if not self._alone.requests:
             return _undecided("the new version has not served at the same time as the old one", Reason.NO_DATA)
         if windows and all(self._excludes_harm_since(each) for each in windows):
-            return _Judgement(Status.PASS, note="compared with the time before the release")
+            return _Judgement(Status.PASS, note=self._compared_with())
         return _undecided("harm is not excluded against the time before the release")
+
+    def _compared_with(self) -> str:
+        """Return the windows in words."""
+        windows = ((self._before, "the time before the release"), (self._last_week, "the same time a week ago"))
+        return f"compared with {' and '.join(words for window, words in windows if window.requests)}"
 
     def _windows(self) -> list[_Window]:
         return [each for each in (self._before, self._last_week) if each.requests]
