@@ -19,9 +19,9 @@ class DurationHistogram:
 
     def add(self, durations_ms: Iterable[float]) -> None:
         """Count durations; anything below a microsecond counts as one."""
-        for each in durations_ms:
-            self._buckets[round(math.log(max(each, 0.001)) / _GROWTH)] += 1
-            self.count += 1
+        buckets = [round(math.log(max(each, 0.001)) / _GROWTH) for each in durations_ms]
+        self._buckets.update(buckets)
+        self.count += len(buckets)
 
     def quantiles(self, names: Mapping[str, float]) -> dict[str, float]:
         """Return the duration in ms below which each share lies; empty without durations."""

@@ -49,8 +49,8 @@ class LatencyProcess:
         if judged:
             earlier, canary, baseline = sorted(self._earlier), sorted(canary_ms), sorted(baseline_ms)
             for quantile, process in zip(QUANTILES, self._processes, strict=True):
-                at = earlier[min(len(earlier) - 1, math.ceil(quantile * len(earlier)) - 1)]
-                above = len(canary) - bisect_right(canary, self._limit(at))
+                at = quantile_of(earlier, quantile)
+                above = len(canary) - bisect_right(canary, self.limit(at))
                 usual = len(baseline) - bisect_right(baseline, at)
                 stratum = Stratum(len(canary), above, len(baseline), usual)
                 process.add(log_odds_factors(stratum, 1.0, ALTERNATIVES))
@@ -68,5 +68,11 @@ class LatencyProcess:
         """Return ln of the evidence."""
         return log_sum([each.log_evidence() for each in self._processes]) - math.log(len(self._processes))
 
-    def _limit(self, at_ms: float) -> float:
+    def limit(self, at_ms: float) -> float:
+        """Return the duration in ms above which a request of the new version counts, at a quantile of the old one."""
         return max(self._ratio * at_ms, at_ms + min(self._shift_ms, at_ms * _MARGIN_OF_SMALL))
+
+
+def quantile_of(ordered: Sequence[float], quantile: float) -> float:
+    """Return a quantile of sorted durations."""
+    return ordered[min(len(ordered) - 1, math.ceil(quantile * len(ordered)) - 1)]
