@@ -35,7 +35,7 @@ _RENDER = {
 """Format → module and function that render a result as bytes."""
 
 _BEGINS = {
-    "json": re.compile(rb'\s*\{(?s:.*)(?:"schema":\s*"prodwatch\.result/|"verdict":)'),
+    "json": re.compile(rb'\s*\{(?s:.*)(?:"schema":\s*"prodwatch\.(?:result|plan)/|"verdict":)'),
     "junit": re.compile(rb"(?:\s*<\?xml[^>]*>)?\s*<testsuites?\b"),
     "ctrf": re.compile(rb'\s*\{[^{]*"reportFormat":\s*"CTRF"'),
 }

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from prodwatch.session.gate import GateOptions
     from prodwatch.settings import Project
 
+_USUAL_WEIGHT = 10.0
+"""Percent of the traffic that CodeDeploy's canary configurations shift first."""
 _BY_NAME = {"pass": ExitCode.OK, "fail": ExitCode.FAIL}
 
 
@@ -61,6 +63,17 @@ _BY_NAME = {"pass": ExitCode.OK, "fail": ExitCode.FAIL}
     metavar="REASON",
     help="Measure nothing: the verdict is inconclusive with this reason, and the exit code 0.",
 )
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Before the shift: state which harm the bake would find and how soon, from the last hour's traffic, and exit.",
+)
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, 99, min_open=True),
+    metavar="PERCENT",
+    help="With --plan: share of the traffic that the new version gets, 10 unless given.",
+)
 @common_options
 def command(
     common: Common,
@@ -76,6 +89,8 @@ def command(
     report_only: bool,
     on_inconclusive: str | None,
     skip_verification: str | None,
+    plan: bool,
+    weight: float | None,
 ) -> int:
     """Watch one release until its bake ends and report the verdict.
 
@@ -85,6 +100,13 @@ def command(
 
     if skip_verification is not None and not skip_verification.strip():
         raise click.UsageError("--skip-verification needs a reason, such as --skip-verification 'AWS incident 123'")
+    if weight is not None and not plan:
+        raise click.UsageError("--weight needs --plan")
+    if plan:
+        chosen = (expression, tags, until_deployed, releases, allow_writes, strict, report_only, on_inconclusive)
+        if any(chosen) or skip_verification:
+            raise click.UsageError("--plan gives no verdict; only --for, --weight and --json go with it")
+        return _plan(common, outputs, for_, weight or _USUAL_WEIGHT)
     outputs.prepare()
     project = _project(common, expression, tags)
     options = GateOptions(
@@ -124,6 +146,17 @@ def _project(common: Common, expression: str | None, tags: tuple[str, ...]) -> P
         raise ConfigurationError("-k and -t select no check; `prodwatch list` shows what there is")
     others = tuple(each for each in project.checks if not matches(each))
     return replace(project, checks=chosen, referenced=(*project.referenced, *others))
+
+
+def _plan(common: Common, outputs: Outputs, for_: float | None, weight: float) -> int:
+    from prodwatch.cli import gate_plan
+    from prodwatch.cli.project import load
+
+    gate_plan.check_outputs(outputs)
+    outputs.prepare()
+    project = load(common)
+    bake_s = for_ or project.environment.rounds.bake_s
+    return gate_plan.run(project, common, outputs, weight=weight / 100, bake_s=bake_s)
 
 
 def _versions(releases: tuple[str, ...], project: Project) -> dict[str, str]:
