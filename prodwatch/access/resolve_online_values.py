@@ -72,8 +72,8 @@ async def _outputs(aws: AwsApi, stacks: Stacks, stack: StackReference, needs: St
         for key in sorted(needs.optional)
         if key not in outputs and closest(key, outputs) is not None
     ]
-    found = f"{len(outputs)} outputs, including the {len(needs.needed)} that the files need"
-    return "; ".join([found, *misspelt])
+    summary = f"{len(outputs)} outputs, including the {len(needs.needed)} that the files need"
+    return "; ".join([summary, *misspelt])
 
 
 async def _resources(aws: AwsApi, stacks: Stacks, stack: StackReference, needs: StackNeeds) -> str:

@@ -130,9 +130,9 @@ def actions(service: str, operation: str, request: Mapping[str, Any] | None = No
     if name == "dynamodb:TransactWriteItems":
         kinds = {kind for item in _items(request, "TransactItems") for kind in item}
         return tuple(TRANSACTED[kind] for kind in TRANSACTED if kind in kinds or not kinds)
-    found = _EXCEPTIONS.get(name)
-    if found is not None:
-        return (*found, "secretsmanager:ListSecrets") if request and "Filters" in request else found
+    exception = _EXCEPTIONS.get(name)
+    if exception is not None:
+        return (*exception, "secretsmanager:ListSecrets") if request and "Filters" in request else exception
     known = reference().services.get(service, _Service(service))
     return tuple(f"{known.prefix}:{action}" for action in known.renamed.get(operation, (operation,)))
 
@@ -171,8 +171,8 @@ def permissions_for(
 
     Actions that the reference does not have are left out.
     """
-    found = ((action, types_of(action)) for action in actions(service, operation, request))
-    return tuple(Permission(action, _scope(resource, types)) for action, types in found if types is not None)
+    typed = ((action, types_of(action)) for action in actions(service, operation, request))
+    return tuple(Permission(action, _scope(resource, types)) for action, types in typed if types is not None)
 
 
 def _scope(resource: str, types: frozenset[str]) -> str:

@@ -46,7 +46,7 @@ class Stacks:
         return outputs_of(await describe(self._aws, stack))
 
     async def _read_resources(self, stack: StackReference) -> Mapping[str, str]:
-        found: dict[str, str] = {}
+        outputs: dict[str, str] = {}
         params = {"StackName": stack.name}
         pages = self._aws.pages(
             "cloudformation", "ListStackResources", params, account=stack.account, region=stack.region
@@ -56,12 +56,12 @@ class Stacks:
                 for resource in page["StackResourceSummaries"]:
                     # A resource that is being created has no physical id yet.
                     if resource.get("PhysicalResourceId"):
-                        found[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+                        outputs[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
         except AwsError as error:
             if error.code == "ValidationError" and "does not exist" in error.message:
                 raise _missing_stack(self._aws, stack) from error
             raise
-        return found
+        return outputs
 
 
 def _missing_stack(aws: AwsApi, stack: StackReference) -> MissingStackError:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 
 from prodwatch.formats.lambda_json import Line
+from prodwatch.formats.level_and_message import is_suspect
 from prodwatch.formats.level_values import LEVELS
-from prodwatch.formats.line_recogniser import is_suspect
 from prodwatch.model.signal import LambdaReport, Level
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
 

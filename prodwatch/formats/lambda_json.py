@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from prodwatch.formats.level_values import level_of_value
-from prodwatch.formats.line_recogniser import (
+from prodwatch.formats.level_and_message import (
     is_suspect,
     normalise_key,
     recognise,
     roles_of,
 )
+from prodwatch.formats.level_values import level_of_value
 from prodwatch.formats.xray_documents import trace_id_of
 from prodwatch.model.signal import LambdaReport, Level
 

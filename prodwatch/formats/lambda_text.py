@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from prodwatch.formats.embedded_object import find_object
 from prodwatch.formats.lambda_fast_paths import UUID, parse_fast
 from prodwatch.formats.lambda_json import Kind, Line, parse_inner_object
+from prodwatch.formats.level_and_message import inner_level, level_of_text
 from prodwatch.formats.level_values import LEVELS, UPPER_CASE, most_severe
-from prodwatch.formats.line_recogniser import inner_level, level_of_text
 from prodwatch.model.signal import LambdaReport, Level
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
 

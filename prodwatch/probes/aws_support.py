@@ -379,11 +379,11 @@ def moment(value: Any, key: str, calls: AwsCalls) -> datetime:
 
     A start in the future is refused, because an empty result would be no evidence.
     """
-    found = _moment(value, key, calls)
-    if key == "since" and (found - calls.now()).total_seconds() > FUTURE_S:
-        message = f"`since` is in the future ({found.isoformat(timespec='seconds')}), so there is nothing to read yet"
+    moment = _moment(value, key, calls)
+    if key == "since" and (moment - calls.now()).total_seconds() > FUTURE_S:
+        message = f"`since` is in the future ({moment.isoformat(timespec='seconds')}), so there is nothing to read yet"
         raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
-    return found
+    return moment
 
 
 def too_young(since: Any, start: datetime, calls: AwsCalls, *, lag_s: float) -> bool:
@@ -416,8 +416,8 @@ def _moment(value: Any, key: str, calls: AwsCalls) -> datetime:
         if started is None:
             message = f'`{key} = "release"` cannot be placed in time: no release of [[function]] is known yet'
             raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
-        found: datetime = started
-        return found
+        moment: datetime = started
+        return moment
     try:
         return now - timedelta(seconds=abs(parse_duration(text).s))
     except ValueError:
@@ -433,11 +433,11 @@ def _moment(value: Any, key: str, calls: AwsCalls) -> datetime:
 def project_file(context: ProbeContext, path: str, key: str) -> bytes:
     """Return the bytes of a file inside the project. Raises the end of the probe for other paths."""
     root = Path(context.root).resolve()
-    wanted = (root / path).resolve()
-    if not wanted.is_relative_to(root):
+    resolved = (root / path).resolve()
+    if not resolved.is_relative_to(root):
         raise refuse(Status.ERROR, Reason.INVALID, f"`{key}` leaves the project: {path}")
     try:
-        return wanted.read_bytes()
+        return resolved.read_bytes()
     except OSError as error:
         message = f"`{key}` cannot be read: {path}: {error.strerror or error}"
         raise refuse(Status.ERROR, Reason.INVALID, message) from None

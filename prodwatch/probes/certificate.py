@@ -74,8 +74,8 @@ def _chain(tls: ssl.SSLObject, *, verified: bool) -> list[bytes]:
     if public is not None:  # since Python 3.13
         return list(public())
     inner: Any = tls._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 -- the only way before Python 3.13
-    found = inner.get_verified_chain() if verified else inner.get_unverified_chain()
-    return [each.public_bytes(_DER) for each in found or ()]
+    chain = inner.get_verified_chain() if verified else inner.get_unverified_chain()
+    return [each.public_bytes(_DER) for each in chain or ()]
 
 
 def first_to_expire(chain: list[CertificateFacts]) -> CertificateFacts:

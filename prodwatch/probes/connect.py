@@ -88,8 +88,8 @@ async def open_socket(
             name = "IPv6" if family == socket.AF_INET6 else "IPv4"
             raise socket.gaierror(socket.EAI_NONAME, f"it has no {name} address")
     timings.connecting = timings.now()
-    found = await aiohappyeyeballs.start_connection(
+    connection = await aiohappyeyeballs.start_connection(
         addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_S, interleave=1, loop=asyncio.get_running_loop()
     )
     timings.connected = timings.now()
-    return found
+    return connection

@@ -148,9 +148,9 @@ def _break(body: bytes, content_type: str | None, error: str) -> str:
         return _kind_of(body, content_type)
     if "truncated" in error:
         return f"is JSON that breaks off at byte {len(body)}"
-    found = _POSITION.search(error)
+    match = _POSITION.search(error)
     # Of characters after the end of a value, msgspec names the place after the first.
-    at = (int(found[1]) if found else 0) - ("trailing" in error)
+    at = (int(match[1]) if match else 0) - ("trailing" in error)
     if at == len(body) - len(text):
         return _kind_of(body, content_type)
     after = decode_text(body[at : at + _SHOWN_CHARS])

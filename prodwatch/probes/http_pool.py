@@ -171,14 +171,14 @@ class Pool:
 
     def session(self, *, verify_tls: bool = True) -> aiohttp.ClientSession:
         """Return an aiohttp session for checks that want one; never close it."""
-        found = self._sessions.get(verify_tls)
-        if found is None:
-            found = self._sessions[verify_tls] = aiohttp.ClientSession(
+        session = self._sessions.get(verify_tls)
+        if session is None:
+            session = self._sessions[verify_tls] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=verify_tls, limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT},
             )
-        return found
+        return session
 
     def keep(self, key: _Key, protocol: HttpProtocol) -> None:
         """Keep a connection for the next request, unless it is over or something unread is in it."""

@@ -29,15 +29,15 @@ async def resolve(host: str, port: int, *, flags: int = 0) -> list[Address]:
     if flags & socket.AI_NUMERICHOST:
         return _look_up(host, port, flags)  # sends no query
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[Address]] = loop.create_future()
+    addresses: asyncio.Future[list[Address]] = loop.create_future()
 
     def settle(result: list[Address] | OSError) -> None:
-        if found.done():
+        if addresses.done():
             return
         if isinstance(result, OSError):
-            found.set_exception(result)
+            addresses.set_exception(result)
         else:
-            found.set_result(result)
+            addresses.set_result(result)
 
     def run() -> None:
         result: list[Address] | OSError
@@ -51,7 +51,7 @@ async def resolve(host: str, port: int, *, flags: int = 0) -> list[Address]:
             return  # the loop was closed while the look-up was hanging
 
     threading.Thread(target=run, name=f"resolve {host}", daemon=True).start()
-    return await found
+    return await addresses
 
 
 class Lookups:
@@ -84,12 +84,12 @@ class Lookups:
 
 def _look_up(host: str, port: int, flags: int) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM, flags=flags)
+        addresses = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM, flags=flags)
     except UnicodeError as error:
         raise socket.gaierror(socket.EAI_NONAME, "it is not a valid host name") from error
     return [
         (int(family), int(kind), proto, name, (str(at[0]), int(at[1]), *at[2:]))
-        for family, kind, proto, name, at in found
+        for family, kind, proto, name, at in addresses
     ]
 
 

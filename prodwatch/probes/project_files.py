@@ -15,26 +15,26 @@ def inside(root: str, path: str) -> Path:
     """
     base = Path(root).resolve()
     try:
-        found = (base / path).resolve()
+        resolved = (base / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise UnusableError(f'"{path}" is not a usable path: {error}') from error
-    if not found.is_relative_to(base):
+    if not resolved.is_relative_to(base):
         raise UnusableError(f'"{path}" leads out of the project root {base}; move it inside')
-    return found
+    return resolved
 
 
 def file_inside(root: str, path: str) -> Path:
     """Return the file `path` in `root`; reading a pipe or device could take for ever. Raises UnusableError."""
-    found = inside(root, path)
-    if found.exists() and not found.is_file():
+    resolved = inside(root, path)
+    if resolved.exists() and not resolved.is_file():
         raise UnusableError(f'"{path}" is not a file')
-    return found
+    return resolved
 
 
 async def read_inside(root: str, path: str) -> bytes:
     """Return the bytes of the file `path` in `root`. Raises UnusableError."""
-    found = file_inside(root, path)
+    resolved = file_inside(root, path)
     try:
-        return await asyncio.to_thread(found.read_bytes)
+        return await asyncio.to_thread(resolved.read_bytes)
     except OSError as error:
         raise UnusableError(f'"{path}" cannot be read from the project root {root}: {error.strerror}') from error

@@ -47,8 +47,8 @@ class RedriveGuard:
     def _count(self, message: Mapping[str, Any]) -> str:
         """Remember how often a message has been received; return its id."""
         counts, id_ = self._counts, str(message["MessageId"])
-        told = (message.get("Attributes") or {}).get("ApproximateReceiveCount")
-        counts[id_] = int(told) if told else counts.get(id_, 0) + 1
+        count = (message.get("Attributes") or {}).get("ApproximateReceiveCount")
+        counts[id_] = int(count) if count else counts.get(id_, 0) + 1
         while len(counts) > MAX_REMEMBERED:
             # The one furthest from its limit.
             counts.pop(min(counts, key=lambda known: counts[known]))

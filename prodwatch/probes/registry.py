@@ -75,8 +75,8 @@ def probe(type_: str) -> Probe:
 
 def preparation(probe: Probe) -> Preparation | None:
     """Return the `prepare` of the module that defines `probe`; None when it has none."""
-    found: Preparation | None = getattr(sys.modules.get(getattr(probe, "__module__", "")), "prepare", None)
-    return found
+    preparation: Preparation | None = getattr(sys.modules.get(getattr(probe, "__module__", "")), "prepare", None)
+    return preparation
 
 
 def warm(steps: Iterable[tuple[str, Mapping[str, Any]]], fill: Callable[[str], Any]) -> None:
@@ -93,8 +93,8 @@ def warm(steps: Iterable[tuple[str, Mapping[str, Any]]], fill: Callable[[str], A
 @cache
 def _warm(type_: str) -> Callable[[Mapping[str, Any], Callable[[str], Any]], None] | None:
     """Return the `warm` of a built-in probe; None without one."""
-    found = spec(type_) if type_ in BUILT_IN else None
-    if found is None or not found.needs_probe:
+    spec_of_type = spec(type_) if type_ in BUILT_IN else None
+    if spec_of_type is None or not spec_of_type.needs_probe:
         return None
     return getattr(import_module(f"{BUILT_IN[type_]}.probe"), "warm", None)
 

@@ -27,8 +27,8 @@ def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: Sequence[str]
     `codedeploy` are the environment's applications, which a `release` check reads too.
     """
     of = _CALLS.get(type_)
-    found = of(params) if of else ()
-    return found + _deployments(codedeploy) if type_ == "release" else found
+    calls = of(params) if of else ()
+    return calls + _deployments(codedeploy) if type_ == "release" else calls
 
 
 def _lambda(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
@@ -87,8 +87,8 @@ def _aws(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
 
 def _logs(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     group = str(params.get("group", "*"))
-    found = (ProbeCall("logs", "DescribeLogGroups"),) if group.endswith("*") else ()
-    return (*found, ProbeCall("logs", "FilterLogEvents", group))
+    calls = (ProbeCall("logs", "DescribeLogGroups"),) if group.endswith("*") else ()
+    return (*calls, ProbeCall("logs", "FilterLogEvents", group))
 
 
 def _traces(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:

@@ -66,10 +66,10 @@ class RenewalAdvice:
         )
 
     def _learn(self, reason: Reason | None, message: str | None) -> None:
-        found = _SENTENCE.search(message) if message is not None and reason is Reason.EXPIRED_CREDENTIALS else None
-        if found is not None and found["advice"] not in self._known:
-            self._known.add(found["advice"])
-            self._notice(_CODE, f"the AWS credentials have expired{found['advice']}")
+        match = _SENTENCE.search(message) if message is not None and reason is Reason.EXPIRED_CREDENTIALS else None
+        if match is not None and match["advice"] not in self._known:
+            self._known.add(match["advice"])
+            self._notice(_CODE, f"the AWS credentials have expired{match['advice']}")
 
     def short(self, message: str | None) -> str | None:
         """Return a message without the advice that is a notice by now; None stays None."""

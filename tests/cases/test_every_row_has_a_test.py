@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def ids_in(name: str) -> set[str]:
     return set(ID.findall(name))
 
 
+@cache
 def ids_of_all_tests() -> set[str]:
     """Return the ids in the names of all test functions and methods."""
     ids: set[str] = set()

@@ -1,8 +1,8 @@
 """Runs commands in processes forked from this one, which has imported everything: a start costs milliseconds.
 
 Run as a script with the number of a socket and the AWS services whose models are to be read. A message there is one
-command line with its folder and environment, and brings its standard streams; the answers are the id of its process
-and, when it has ended, how.
+command line with its folder and environment, and brings its standard streams; the answer is the id of its process. Or
+it is `waitpid` of such a process, with the options; the answer is what that returned.
 """
 
 from __future__ import annotations
@@ -58,15 +58,18 @@ def serve(control: socket.socket, services: list[str]) -> None:
         message, streams, _, _ = socket.recv_fds(control, LONGEST, 3)
         if not message:
             return
+        order = json.loads(message)
+        if "wait" in order:
+            pid, status = os.waitpid(order["wait"], order["options"])
+            control.send(b"%d %d" % (pid, status))
+            continue
         pid = os.fork()
         if pid == 0:
             control.close()
-            become(streams, **json.loads(message))
+            become(streams, **order)
         for stream in streams:
             os.close(stream)
         control.send(b"%d" % pid)
-        _, status = os.waitpid(pid, 0)
-        control.send(b"%d" % os.waitstatus_to_exitcode(status))
 
 
 def read_models(services: list[str]) -> None:

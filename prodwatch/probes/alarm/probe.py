@@ -51,17 +51,17 @@ def _names(params: Mapping[str, Any]) -> list[str]:
 
 
 def _alarm(alarm: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    told = {
+    item = {
         "name": alarm["AlarmName"],
         "state": alarm.get("StateValue", "INSUFFICIENT_DATA"),
         "kind": kind,
         "composite": kind == "composite",
     }
     if alarm.get("EvaluationState"):
-        told["evaluation"] = alarm["EvaluationState"]
+        item["evaluation"] = alarm["EvaluationState"]
     if alarm.get("StateReason"):
-        told["reason"] = alarm["StateReason"]
+        item["reason"] = alarm["StateReason"]
     since = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
     if since is not None:
-        told["since"] = since
-    return told
+        item["since"] = since
+    return item

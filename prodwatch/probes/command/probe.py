@@ -100,14 +100,14 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         "stderr": decode_text(bytes(stderr.kept)),
         "duration": Duration.from_s(now() - started_s),
     }
-    found = JsonText() if stdout.dropped else read_json(bytes(stdout.kept))
-    document |= found.fields
+    json = JsonText() if stdout.dropped else read_json(bytes(stdout.kept))
+    document |= json.fields
     remarks, unreadable = {}, {}
-    if found.beyond_limits:
-        message = f"the output of {argv[0]} {found.problem}"
+    if json.beyond_limits:
+        message = f"the output of {argv[0]} {json.problem}"
         unreadable["json"] = Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)
-    elif found.problem is not None:
-        remarks["json"] = f"stdout {found.problem}"
+    elif json.problem is not None:
+        remarks["json"] = f"stdout {json.problem}"
     return Observation(
         document=document,
         remarks=remarks,

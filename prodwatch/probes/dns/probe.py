@@ -121,8 +121,8 @@ def _observation(
     import dns.rcode
     import dns.rdatatype
 
-    wanted = dns.rdatatype.from_text(record)
-    sets = [each for each in answer.answer if each.rdtype == wanted]
+    record_type = dns.rdatatype.from_text(record)
+    sets = [each for each in answer.answer if each.rdtype == record_type]
     answers = [_text(rdata, record) for each in sets for rdata in each]
     rcode = dns.rcode.to_text(answer.rcode())
     document: dict[str, Any] = {

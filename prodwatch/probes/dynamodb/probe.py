@@ -49,12 +49,12 @@ class _Expressions:
 
     def parameters(self) -> dict[str, Any]:
         """Return the request parameters that define the placeholders."""
-        told: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         if self.names:
-            told["ExpressionAttributeNames"] = self.names
+            document["ExpressionAttributeNames"] = self.names
         if self.values:
-            told["ExpressionAttributeValues"] = self.values
-        return told
+            document["ExpressionAttributeValues"] = self.values
+        return document
 
 
 def _base(calls: AwsCalls, *keys: str) -> dict[str, Any]:

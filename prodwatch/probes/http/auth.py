@@ -52,8 +52,8 @@ async def authorization(
 def key_of(pairs: list[tuple[str, str]]) -> tuple[str, str]:
     """Return the access key and the session token of a signature; empty without one."""
     headers = {name.lower(): value for name, value in pairs}
-    found = _KEY_ID.search(headers.get("authorization", ""))
-    return found[1] if found else "", headers.get("x-amz-security-token", "")
+    match = _KEY_ID.search(headers.get("authorization", ""))
+    return match[1] if match else "", headers.get("x-amz-security-token", "")
 
 
 def refused_signature(status: int, error_type: str | None, body: bytes, target: str) -> Failure | None:
@@ -63,8 +63,8 @@ def refused_signature(status: int, error_type: str | None, body: bytes, target: 
     """
     if status not in _REFUSED:
         return None
-    found = _CODE.search(body[:4096]) if error_type is None else None
-    code = found[1].decode() if found else (error_type or "").partition(":")[0].rpartition("#")[2]
+    match = _CODE.search(body[:4096]) if error_type is None else None
+    code = match[1].decode() if match else (error_type or "").partition(":")[0].rpartition("#")[2]
     if code not in EXPIRED | REJECTED and not is_clock_skew(code, ""):
         return None
     text = body[:4096].decode(errors="replace")

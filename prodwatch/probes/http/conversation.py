@@ -296,8 +296,8 @@ class Conversation(msgspec.Struct):
 
     def _cookie_header(self) -> str:
         assert self._cookies is not None
-        found = self._cookies.filter_cookies(URL(self.request.url.bare))
-        return "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in found.values())
+        cookies = self._cookies.filter_cookies(URL(self.request.url.bare))
+        return "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in cookies.values())
 
 
 def _joined(base: Url, location: str) -> Url:

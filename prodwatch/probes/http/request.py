@@ -41,8 +41,8 @@ class Request(msgspec.Struct):
 
     def header(self, name: str) -> str | None:
         """Return the first header with this name, ignoring case; None without one."""
-        wanted = name.lower()
-        return next((value for key, value in self.pairs if key.lower() == wanted), None)
+        lowered = name.lower()
+        return next((value for key, value in self.pairs if key.lower() == lowered), None)
 
 
 async def build(params: Mapping[str, Any], context: ProbeContext) -> Request:

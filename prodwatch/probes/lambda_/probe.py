@@ -140,21 +140,21 @@ async def _once(calls: AwsCalls, request: Mapping[str, Any]) -> dict[str, Any]:
 def _payload(body: bytes) -> Any:
     if not body:
         return None
-    found = read_json(body)
-    if found.beyond_limits:
-        raise refuse(Status.ERROR, Reason.LIMIT, f"the function's payload {found.problem}")
-    return found.fields["json"] if found.problem is None else body.decode(errors="replace")
+    payload = read_json(body)
+    if payload.beyond_limits:
+        raise refuse(Status.ERROR, Reason.LIMIT, f"the function's payload {payload.problem}")
+    return payload.fields["json"] if payload.problem is None else body.decode(errors="replace")
 
 
 def _log(tail: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"log_tail": tail}
+    document: dict[str, Any] = {"log_tail": tail}
     report = parse_report(tail) or _json_report(tail)
     if report is not None:
-        told["duration"] = Duration.from_ms(report.duration_ms)
-        told["billed"] = Duration.from_ms(report.billed_ms)
+        document["duration"] = Duration.from_ms(report.duration_ms)
+        document["billed"] = Duration.from_ms(report.billed_ms)
         if report.init_ms is not None:
-            told["init"] = Duration.from_ms(report.init_ms)
-    return told
+            document["init"] = Duration.from_ms(report.init_ms)
+    return document
 
 
 def _json_report(tail: str) -> LambdaReport | None:

@@ -33,8 +33,8 @@ def keeper(pattern: str | None) -> Keeps:
     text = (pattern or "").strip()
     if not text:
         return _everything
-    found = _json(text) if text.startswith("{") and text.endswith("}") else _terms(text)
-    return found or _everything
+    parsed = _json(text) if text.startswith("{") and text.endswith("}") else _terms(text)
+    return parsed or _everything
 
 
 def _everything(_message: str, _json: Any) -> bool:

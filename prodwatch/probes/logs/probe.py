@@ -239,7 +239,7 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     )
     if not wanted.is_from(record):
         return None
-    told: dict[str, Any] = {
+    item: dict[str, Any] = {
         "message": message,
         "stream": record.stream,
         "group": group,
@@ -247,14 +247,14 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
         "_cold": record.report is not None and record.report.init_ms is not None,
     }
     if record.level is not Level.UNKNOWN:
-        told["level"] = str(record.level)
+        item["level"] = str(record.level)
     for name in ("version", "request_id", "trace_id"):
         value = getattr(record, name)
         if value is not None:
-            told[name] = value
+            item[name] = value
     if json is not None:
-        told["json"] = json
-    return told
+        item["json"] = json
+    return item
 
 
 def _has_fields(json: Any, wanted: _Wanted) -> bool:

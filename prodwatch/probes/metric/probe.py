@@ -104,13 +104,13 @@ async def _series(
         for number, name in enumerate(metrics)
     ]
     request = {"MetricDataQueries": queries, "StartTime": start, "EndTime": end, "ScanBy": "TimestampAscending"}
-    found: dict[str, dict[datetime, Decimal]] = {query["Id"]: {} for query in queries}  # type: ignore[misc]  # ids are texts
+    series: dict[str, dict[datetime, Decimal]] = {query["Id"]: {} for query in queries}  # type: ignore[misc]  # ids are texts
     finished: dict[str, str] = {}
     async for page in calls.pages("GetMetricData", request):
         for result in page.get("MetricDataResults") or ():
             finished[result["Id"]] = result.get("StatusCode") or "Complete"
             for at, value in zip(result.get("Timestamps") or (), result.get("Values") or (), strict=True):
-                found[result["Id"]][at] = Decimal(repr(float(value)))
+                series[result["Id"]][at] = Decimal(repr(float(value)))
     broken = [status for status in finished.values() if status not in {"Complete", "PartialData"}]
     if broken:
         reason = Reason.ACCESS_DENIED if "Forbidden" in broken else Reason.SERVICE
@@ -123,7 +123,7 @@ async def _series(
     complete = "PartialData" not in finished.values()
     if not complete:
         calls.incomplete("CloudWatch returned only part of the data")
-    return [[value for _, value in sorted(found[query["Id"]].items())] for query in queries], complete  # type: ignore[index]
+    return [[value for _, value in sorted(series[query["Id"]].items())] for query in queries], complete  # type: ignore[index]
 
 
 async def _unit(calls: AwsCalls, stat: str, period_s: int, window_s: float) -> str:
@@ -161,7 +161,7 @@ def _document(points: list[Decimal], stat: str, unit: str) -> dict[str, Any]:
         whole = sum(points, Decimal(0))
     elif stat in {"Minimum", "Maximum"}:
         whole = min(points) if stat == "Minimum" else max(points)
-    told: dict[str, Any] = {
+    document: dict[str, Any] = {
         "value": whole,
         "values": points,
         "sum": sum(points, Decimal(0)),
@@ -171,8 +171,8 @@ def _document(points: list[Decimal], stat: str, unit: str) -> dict[str, Any]:
     }
     scale = SECONDS_PER.get(unit)
     if scale is not None and stat != "SampleCount":
-        told = {name: _timed(value, scale) for name, value in told.items()}
-    return {**told, "points": len(points), "unit": unit}
+        document = {name: _timed(value, scale) for name, value in document.items()}
+    return {**document, "points": len(points), "unit": unit}
 
 
 def _timed(value: Decimal | list[Decimal], scale: float) -> Duration | list[Duration]:

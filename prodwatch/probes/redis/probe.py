@@ -193,16 +193,18 @@ def _failure(error: OSError | RedisError, target: str) -> Failure:
         ConnectionError as RedisConnectionError,
     )
 
-    said = next(iter(str(error).splitlines()), type(error).__name__)
+    message = next(iter(str(error).splitlines()), type(error).__name__)
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError | NoPermissionError) or (
-        said.startswith(("NOAUTH", "WRONGPASS"))
+        message.startswith(("NOAUTH", "WRONGPASS"))
     ):
         return Failure(
-            status=Status.ERROR, reason=Reason.ACCESS_DENIED, message=f"{target} refused the login or command: {said}"
+            status=Status.ERROR,
+            reason=Reason.ACCESS_DENIED,
+            message=f"{target} refused the login or command: {message}",
         )
     if isinstance(error, InvalidResponse):
         return Failure(
-            status=Status.FAIL, reason=Reason.PROTOCOL, message=f"{target} sent a reply that is not Redis: {said}"
+            status=Status.FAIL, reason=Reason.PROTOCOL, message=f"{target} sent a reply that is not Redis: {message}"
         )
     if isinstance(error, RedisConnectionError):
         cause = error.__cause__ or error.__context__
@@ -216,4 +218,4 @@ def _failure(error: OSError | RedisError, target: str) -> Failure:
         )
     if isinstance(error, OSError):
         return connection_failure(error, target)
-    return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target} refused the command: {said}")
+    return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target} refused the command: {message}")

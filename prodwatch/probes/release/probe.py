@@ -64,13 +64,13 @@ async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deplo
         return None
     place = Place(context.account or "", context.region or "")
     try:
-        found = [each for reading in await _readings(context, place) for each in reading.deployments]
+        deployments = [each for reading in await _readings(context, place) for each in reading.deployments]
     except AwsError as error:
         calls.met(error)
         message = f"how the release ended is unknown, because CodeDeploy could not be read: {error.message}"
         calls.incomplete(message, reason=error.reason)
         return None
-    own = [each for each in found if (each.function, each.alias) == (function, alias)]
+    own = [each for each in deployments if (each.function, each.alias) == (function, alias)]
     return sorted(own, key=lambda each: each.created_at, reverse=True)
 
 

@@ -50,13 +50,13 @@ async def _get(calls: AwsCalls) -> Observation:
     if size > len(body):
         calls.notice(f"only the first {READ_BYTES // 1024} KiB of {size} bytes were read")
         return calls.answer(document, complete=False)
-    found = read_json(body, answer.get("ContentType"))
-    if found.beyond_limits:
-        message = f"the object {where['Bucket']}/{where['Key']} {found.problem}"
+    json = read_json(body, answer.get("ContentType"))
+    if json.beyond_limits:
+        message = f"the object {where['Bucket']}/{where['Key']} {json.problem}"
         unreadable = {"json": Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)}
         return calls.answer(document, unreadable=unreadable)
-    remarks = {} if found.problem is None else {"json": f"the object {found.problem}"}
-    return calls.answer({**document, **found.fields}, remarks=remarks)
+    remarks = {} if json.problem is None else {"json": f"the object {json.problem}"}
+    return calls.answer({**document, **json.fields}, remarks=remarks)
 
 
 async def _head(calls: AwsCalls) -> Observation:

@@ -105,14 +105,14 @@ def _refusal(error: SMTPException, target: str) -> Failure:
     from aiosmtplib import SMTPConnectError, SMTPResponseException
 
     if isinstance(error, SMTPResponseException):
-        said = f"{error.code} {error.message}".strip()
+        message = f"{error.code} {error.message}".strip()
         if error.code == -1:
             return Failure(
                 status=Status.FAIL,
                 reason=Reason.PROTOCOL,
                 message=f"{target} sent a reply that is not SMTP: {error.message}",
             )
-        return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target} refused: {said}")
+        return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target} refused: {message}")
     if isinstance(error, SMTPConnectError):
         return _lost(error, target)
     return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target}: {error}")

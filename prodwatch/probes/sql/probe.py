@@ -196,22 +196,22 @@ def _failure(error: OSError | SQLAlchemyError, target: str) -> Failure:
     from sqlalchemy.exc import DBAPIError, InterfaceError
 
     original = getattr(error, "orig", None) or error
-    said = next(iter(str(original).splitlines()), type(original).__name__)
+    message = next(iter(str(original).splitlines()), type(original).__name__)
     if isinstance(original, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return Failure(
             status=Status.FAIL,
             reason=Reason.CONNECT,
-            message=f"{target} could not be reached: {said}",
+            message=f"{target} could not be reached: {message}",
             transient=True,
         )
     if _is_login(original):
         return Failure(
             status=Status.ERROR,
             reason=Reason.ACCESS_DENIED,
-            message=f"{target} refused the login: {said}",
+            message=f"{target} refused the login: {message}",
         )
     reason = Reason.CONNECT if isinstance(error, InterfaceError) else Reason.TARGET_ERROR
-    return Failure(status=Status.FAIL, reason=reason, message=f"{target} refused the statement: {said}")
+    return Failure(status=Status.FAIL, reason=reason, message=f"{target} refused the statement: {message}")
 
 
 def _is_login(original: BaseException) -> bool:

@@ -58,8 +58,8 @@ async def _depth(calls: AwsCalls, url: str) -> Observation:
     names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
     request = {"QueueUrl": url, "AttributeNames": names}
     calls.show("GetQueueAttributes", request)
-    found = (await calls.call("GetQueueAttributes", request))["Attributes"]
-    counts = [int(found[name]) for name in names]
+    attributes = (await calls.call("GetQueueAttributes", request))["Attributes"]
+    counts = [int(attributes[name]) for name in names]
     document: dict[str, Any] = dict(zip(("depth", "in_flight", "delayed"), counts, strict=True))
     if document["delayed"] and not document["depth"]:
         calls.notice(f"{document['delayed']} messages are delayed, which `depth` does not count")
@@ -250,15 +250,15 @@ def _messages(calls: AwsCalls, received: _Received) -> Observation:
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     system = message.get("Attributes") or {}
     body = message.get("Body") or ""
-    told: dict[str, Any] = {"id": message["MessageId"], "body": body} | _as_json(body)
-    told["attributes"] = {
+    item: dict[str, Any] = {"id": message["MessageId"], "body": body} | _as_json(body)
+    item["attributes"] = {
         name: _attribute_value(each) for name, each in (message.get("MessageAttributes") or {}).items()
     }
     if system.get("SentTimestamp"):
-        told["sent"] = datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC)
+        item["sent"] = datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC)
     if system.get("ApproximateReceiveCount"):
-        told["receive_count"] = int(system["ApproximateReceiveCount"])
-    return told
+        item["receive_count"] = int(system["ApproximateReceiveCount"])
+    return item
 
 
 def _attribute_value(attribute: Mapping[str, Any]) -> Any:

@@ -98,8 +98,8 @@ def _observed(
 
 def exact_contents(traces: Sequence[Trace]) -> dict[str, Any]:
     """Return `contents` with the numbers of annotations and metadata exact."""
-    told = contents(traces)
-    return told | {"annotations": exact(told["annotations"]), "metadata": exact(told["metadata"])}
+    document = contents(traces)
+    return document | {"annotations": exact(document["annotations"]), "metadata": exact(document["metadata"])}
 
 
 def _none(calls: AwsCalls) -> str:
@@ -109,16 +109,16 @@ def _none(calls: AwsCalls) -> str:
 
 
 def _summary_annotations(summaries: Sequence[TraceSummary]) -> dict[str, list[Any]]:
-    told: dict[str, list[Any]] = {}
+    document: dict[str, list[Any]] = {}
     for summary in summaries:
         for key, value in summary.annotations.items():
-            told.setdefault(key, []).append(exact(value))
-    return told
+            document.setdefault(key, []).append(exact(value))
+    return document
 
 
 async def _summaries(calls: AwsCalls, start: datetime, end: datetime) -> list[TraceSummary]:
     """Return one summary per trace, the newest revision of each, oldest first."""
-    found: dict[str, TraceSummary] = {}
+    summaries: dict[str, TraceSummary] = {}
     while start < end:
         until = min(end, start + LONGEST_WINDOW)
         request = {
@@ -131,40 +131,40 @@ async def _summaries(calls: AwsCalls, start: datetime, end: datetime) -> list[Tr
         async for page in calls.pages("GetTraceSummaries", request):
             for each in page.get("TraceSummaries") or ():
                 summary = parse_summary(each)
-                before = found.get(summary.id)
+                before = summaries.get(summary.id)
                 if before is None or summary.revision >= before.revision:
-                    found[summary.id] = summary
+                    summaries[summary.id] = summary
         start = until
-    return sorted(found.values(), key=lambda each: (each.start_ms, each.id))
+    return sorted(summaries.values(), key=lambda each: (each.start_ms, each.id))
 
 
 async def _whole(calls: AwsCalls, ids: Sequence[str]) -> tuple[list[Trace], list[str]]:
     """Return the traces with these ids and the ids that X-Ray did not process, after retries while time allows."""
-    found = await _round(calls, ids)
+    traces = await _round(calls, ids)
     pause_s = FIRST_PAUSE_S
-    while (waiting := [id_ for id_ in ids if id_ not in found]) and calls.left_s() > pause_s + ROUND_S:
+    while (waiting := [id_ for id_ in ids if id_ not in traces]) and calls.left_s() > pause_s + ROUND_S:
         await calls.context.clock.sleep(pause_s)
         pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
         try:
-            found |= await _round(calls, waiting)
+            traces |= await _round(calls, waiting)
         except AwsError as error:
             if not error.transient:
                 raise
             # X-Ray has answered before, so the trace was missing then; now it could not be read.
             calls.incomplete(f"X-Ray could not be read again: {error.message}")
             break
-    return [found[id_] for id_ in ids if id_ in found], [id_ for id_ in ids if id_ not in found]
+    return [traces[id_] for id_ in ids if id_ in traces], [id_ for id_ in ids if id_ not in traces]
 
 
 async def _round(calls: AwsCalls, ids: Sequence[str]) -> dict[str, Trace]:
-    found: dict[str, Trace] = {}
+    traces: dict[str, Trace] = {}
     for start in range(0, len(ids), IDS_PER_CALL):
         async for page in calls.pages("BatchGetTraces", {"TraceIds": list(ids[start : start + IDS_PER_CALL])}):
             for each in page.get("Traces") or ():
                 trace = parse_trace(each)
                 if trace.spans:
-                    found[trace_id_of(trace.id) or trace.id] = trace
-    return found
+                    traces[trace_id_of(trace.id) or trace.id] = trace
+    return traces
 
 
 async def _say_why_absent(calls: AwsCalls) -> None:

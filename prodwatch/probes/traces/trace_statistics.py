@@ -37,16 +37,16 @@ def summary_of(trace: Trace) -> TraceSummary:
 
 def figures(summaries: Sequence[TraceSummary]) -> dict[str, Any]:
     """Return count, shares and percentiles; only the count when there are none."""
-    told: dict[str, Any] = {"count": len(summaries), "traces": [_summary(each) for each in summaries]}
+    document: dict[str, Any] = {"count": len(summaries), "traces": [_summary(each) for each in summaries]}
     if summaries:
         total = Decimal(len(summaries))
-        told["fault_ratio"] = sum(each.fault for each in summaries) / total
-        told["error_ratio"] = sum(each.error for each in summaries) / total
+        document["fault_ratio"] = sum(each.fault for each in summaries) / total
+        document["error_ratio"] = sum(each.error for each in summaries) / total
     times = sorted(each.response_s for each in summaries if each.response_s is not None)
     if times:
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-            told[name] = Duration.from_s(percentile(times, share))
-    return told
+            document[name] = Duration.from_s(percentile(times, share))
+    return document
 
 
 def contents(traces: Sequence[Trace]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def contents(traces: Sequence[Trace]) -> dict[str, Any]:
     own_s = {(trace.id, id_): taken for trace in traces for id_, taken in self_times_s(_told(trace)).items()}
     inner = [(trace, span) for trace in traces for span in trace.spans if not is_service(span)]
     timed = [(own_s[trace.id, span.id], trace, span) for trace, span in inner if (trace.id, span.id) in own_s]
-    told: dict[str, Any] = {
+    document: dict[str, Any] = {
         "annotations": _gathered(span.annotations for span in spans),
         "metadata": _gathered_by_namespace(spans),
         "segments": [_segment(span) for span in sorted(filter(is_service, spans), key=lambda each: each.start_s)],
@@ -64,8 +64,8 @@ def contents(traces: Sequence[Trace]) -> dict[str, Any]:
     }
     if timed:
         taken_s, trace, span = max(timed, key=lambda each: each[0])
-        told["slowest"] = _subsegment(span) | {"own": Duration.from_s(taken_s), "trace_id": trace.id}
-    return told
+        document["slowest"] = _subsegment(span) | {"own": Duration.from_s(taken_s), "trace_id": trace.id}
+    return document
 
 
 def of_each(traces: Sequence[Trace]) -> dict[str, dict[str, Any]]:
@@ -124,7 +124,7 @@ def path_of(trace: Trace) -> list[str]:
 
 
 def _summary(summary: TraceSummary) -> dict[str, Any]:
-    told = {
+    item = {
         "id": summary.id,
         "duration": Duration.from_s(summary.duration_s),
         "fault": summary.fault,
@@ -139,37 +139,37 @@ def _summary(summary: TraceSummary) -> dict[str, Any]:
         "method": summary.method,
         "root_cause": summary.root_cause,
     }
-    return told | {name: value for name, value in optional.items() if value is not None}
+    return item | {name: value for name, value in optional.items() if value is not None}
 
 
 def _segment(span: Span) -> dict[str, Any]:
-    told = _subsegment(span)
+    item = _subsegment(span)
     optional = {"origin": span.origin, "resource_arn": span.resource_arn}
-    return told | {name: value for name, value in optional.items() if value is not None}
+    return item | {name: value for name, value in optional.items() if value is not None}
 
 
 def _subsegment(span: Span) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    item: dict[str, Any] = {
         "name": span.name,
         "fault": span.fault,
         "error": span.error,
         "throttle": span.throttle,
     }
     if span.end_s is not None:
-        told["duration"] = Duration.from_s(span.end_s - span.start_s)
+        item["duration"] = Duration.from_s(span.end_s - span.start_s)
     if span.namespace is not None:
-        told["namespace"] = span.namespace
+        item["namespace"] = span.namespace
     if span.exceptions:
-        told["exceptions"] = list(span.exceptions)
-    return told
+        item["exceptions"] = list(span.exceptions)
+    return item
 
 
 def _gathered(tables: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
-    told: dict[str, list[Any]] = {}
+    values: dict[str, list[Any]] = {}
     for table in tables:
         for key, value in table.items():
-            told.setdefault(key, []).append(value)
-    return told
+            values.setdefault(key, []).append(value)
+    return values
 
 
 def _gathered_by_namespace(spans: Iterable[Span]) -> dict[str, dict[str, list[Any]]]:

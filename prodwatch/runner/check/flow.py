@@ -238,10 +238,10 @@ def _partial_list(execution: Execution, step: CompiledStep, *, cleanup: bool) ->
         return None
     done = "cleaned up" if cleanup else "checked"
     message = f"the list of `for_each` was not read to its end, so not every element was {done}"
-    found = _problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message)
+    result = _problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message)
     if not cleanup:
-        return found
-    return replace(found, leftovers=(f"{step.type}: elements that {step.definition.for_each} may lack",))
+        return result
+    return replace(result, leftovers=(f"{step.type}: elements that {step.definition.for_each} may lack",))
 
 
 def _problem(

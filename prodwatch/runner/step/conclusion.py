@@ -67,8 +67,8 @@ def stalled(stall: Stall, found: str) -> Conclusion:
 
 def stalled_claims(stall: Stall, judged: Conclusion, effort: str = "") -> Conclusion:
     """Return the conclusion of claims that rest on measured times; only a false `warn` leaves them degraded."""
-    found = judged.message or "the measured times may be longer than those of the target"
-    conclusion = stalled(stall, found + effort)
+    doubt = judged.message or "the measured times may be longer than those of the target"
+    conclusion = stalled(stall, doubt + effort)
     return replace(conclusion, status=Status.DEGRADED) if judged.status is Status.DEGRADED else conclusion
 
 

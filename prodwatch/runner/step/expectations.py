@@ -96,14 +96,14 @@ def rest_on_time(
 
     `is_timed` returns whether a claim is about a measured time. Another claim that does not hold decides alone.
     """
-    found = False
+    seen = False
     for expectation, result in judged:
         if not is_timed(expectation):
             if result.ok is not True and expectation.severity != "warn":
                 return False
         elif result.ok is False or (result.ok is True and expectation.assertion.operator in _AT_LEAST):
-            found = True
-    return found
+            seen = True
+    return seen
 
 
 @lru_cache(maxsize=4096)

@@ -168,10 +168,10 @@ def _check_file(execution: Execution, key: str, name: Any) -> None:
     except UnresolvedError:
         return  # a step provides its name
     try:
-        found = inside(execution.context.root, path)
+        file = inside(execution.context.root, path)
     except UnusableError as error:
         raise UnsendableError(Reason.INVALID, str(error)) from error
-    if not os.access(found, os.R_OK) or not found.is_file():
+    if not os.access(file, os.R_OK) or not file.is_file():
         raise UnsendableError(Reason.INVALID, f'`{key}` names "{path}", which is not a readable file of the project')
 
 

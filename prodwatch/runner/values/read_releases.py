@@ -130,15 +130,15 @@ async def _deployments(aws: AwsApi, environment: Environment, clock: Clock) -> d
     )
     deployments: dict[Place, list[Deployment] | AwsError] = {place: [] for place in environment.deployment_places}
     for (place, _), outcome in outcomes.items():
-        found = deployments[place]
-        if isinstance(found, AwsError):
+        reading = deployments[place]
+        if isinstance(reading, AwsError):
             continue
         if isinstance(outcome, AwsError):
             deployments[place] = outcome
         elif outcome.errors:
             deployments[place] = outcome.errors[0]
         else:
-            found += outcome.deployments
+            reading += outcome.deployments
     return deployments
 
 

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from prodwatch.tui.dashboard import Dashboard
+from prodwatch.tui.app_protocol import Dashboard
 from prodwatch.tui.keymap import SCREEN_BINDINGS
 from prodwatch.tui.styled_line import Line, safe
 from prodwatch.tui.textual_private import FaultTolerant
