@@ -348,6 +348,35 @@ def test_W8_a_group_that_cannot_be_read_is_named_and_the_others_are_read(
     found = project.checked(RARE.replace("{name}", name))
     assert found.statuses == {"no error": "fail", "an error": "pass"}
     assert "Infrequent Access" in json.dumps(found.document)
+    project.configure(f'[[logs]]\ngroup = "/shop/{name}-a"\n[[logs]]\ngroup = "/shop/{name}-b"\n')
+    ended = project.run("doctor", "--json")
+    tried = [each for each in json.loads(ended.out)["findings"] if each.get("action") == "logs:FilterLogEvents"]
+    assert {each["resources"][0]: each["state"] for each in tried} == {
+        f"/shop/{name}-a": "problem",
+        f"/shop/{name}-b": "ok",
+    }
+    assert ["Infrequent Access" in each["message"] for each in tried] == [each["state"] == "problem" for each in tried]
+    assert ended.code == 3
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["the function names it", "its settings cannot be read"])
+def test_A8_the_doctor_tries_the_log_group_that_a_function_names(
+    project: CaseProject, name: str, world: World, named: bool
+) -> None:
+    def settings(_request: HttpRequest) -> web.Response:
+        if named:
+            return web.json_response({"FunctionName": name, "LoggingConfig": {"LogGroup": f"/shop/{name}"}})
+        body = {"Message": "no identity-based policy allows lambda:GetFunctionConfiguration"}
+        return web.json_response(body, status=403, headers={"x-amzn-ErrorType": "AccessDeniedException"})
+
+    world.aws.forgeries["lambda:GetFunctionConfiguration"] = settings
+    write_line(world, f"/shop/{name}")
+    project.configure(f'[[function]]\nname = "{name}"\n')
+    findings = json.loads(project.run("doctor", "--json").out)["findings"]
+    tried = {(each["action"], one): each["state"] for each in findings for one in each.get("resources", ())}
+    group = f"/shop/{name}" if named else f"/aws/lambda/{name}"
+    assert tried["logs:FilterLogEvents", group] == ("ok" if named else "warn")
+    assert tried["lambda:GetFunctionConfiguration", name] == ("ok" if named else "problem")
 
 
 SHARED = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ from prodwatch.access.required_calls import required_calls
 from prodwatch.access.resolve_online_values import known_outputs, resolve_online
 from prodwatch.aws.lazy_aws_calls import LazyAws
 from prodwatch.clock import Clock
-from prodwatch.model.environment import Environment
+from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.settings import Project
 
 
@@ -24,14 +24,18 @@ async def examine_aws(
     clock: Clock,
     environ: Mapping[str, str],
     *,
+    read_functions: Callable[[], Awaitable[tuple[FunctionTarget, ...]]],
     allow_writes: bool,
 ) -> list[Finding]:
     """Return findings about identities, clock, missing values, permissions and endpoints.
 
     `environment` is the project's, with the endpoint of the embedded AWS filled in where one runs. Permissions that
-    only mutating checks need are tried with `allow_writes` alone.
+    only mutating checks need are tried with `allow_writes` alone. `read_functions` returns the environment's functions
+    with the log groups that their settings name; it is used once their accounts are known to be the right ones.
     """
     findings, usable = await identities(aws.session(), environment)
+    if all(each.account in usable for each in environment.functions) and not environment.unfilled_of("function"):
+        project = replace(project, environment=replace(project.environment, functions=await read_functions()))
     findings += await _missing_values(project, environment, aws, environ, usable)
     outputs = await known_outputs(environment, aws, usable)
     uses = [use for use in required_calls(project, environ, outputs=outputs) if allow_writes or not use.mutates]

@@ -10,6 +10,7 @@ from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
     from prodwatch.access.doctor.findings import Finding
+    from prodwatch.model.environment import FunctionTarget
     from prodwatch.settings import Project
 
 
@@ -51,12 +52,24 @@ async def _examine(project: Project, common: Common, *, allow_writes: bool) -> l
     from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.errors import ProdwatchError
     from prodwatch.session.engine import open_engine
+    from prodwatch.session.function_log_groups import find_function_groups
 
     findings: list[Finding] = []
     try:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
+
+            async def read_functions() -> tuple[FunctionTarget, ...]:
+                # A finding names the permission when the settings of a function cannot be read.
+                return (await find_function_groups(engine, warn=lambda _: None)).functions
+
             findings += await examine_aws(
-                project, engine.environment, engine.aws, engine.clock, os.environ, allow_writes=allow_writes
+                project,
+                engine.environment,
+                engine.aws,
+                engine.clock,
+                os.environ,
+                read_functions=read_functions,
+                allow_writes=allow_writes,
             )
     except ProdwatchError as caught:
         findings.append(Finding(area="identity", state="problem", message=str(caught), disables=("everything on AWS",)))
