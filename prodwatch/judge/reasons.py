@@ -237,7 +237,9 @@ def _worse(evidence: Evidence, headline: Finding) -> str:
     messages = [evidence.sentence(each) for each in headline.comparisons]
     messages += [evidence.sentence(each) for each in headline.signatures]
     more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
-    return f"The new version is worse: {messages[0]}{more}."
+    release = evidence.release
+    note = f" ({release.note})" if release is not None and release.note else ""
+    return f"The new version{note} is worse: {messages[0]}{more}."
 
 
 def _unused(_evidence: Evidence, headline: Finding) -> str:

@@ -190,6 +190,8 @@ class ReleaseInfo(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     weights: dict[str, float] = {}
     """Version → share of traffic, 0 to 1."""
+    change: Literal["code", "configuration"] | None = None
+    """Difference from the previous version: `configuration` alone, or `code`; None where they were not compared."""
     attested: bool | None = None
     code_sha256: str | None = None
     """SHA-256 of the version's code or image in hex; None where it is not known."""

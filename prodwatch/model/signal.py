@@ -287,6 +287,10 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
         return self.subject.partition(separator)[0] if separator else self.subject
 
 
+Change = Literal["code", "configuration"]
+"""Difference between two versions: their code, or with equal code only their configuration."""
+
+
 class ReleasePhase(StrEnum):
     """Phase of a release."""
 
@@ -333,6 +337,23 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         """Return the function's name as shown."""
         return self.function + self.suffix
+
+    @property
+    def change(self) -> Change | None:
+        """Return the difference of the version from the previous one; None without one, or where it is not known."""
+        new, old = self.version or "", self.previous or ""
+        code, configuration = self.code.get(new), self.configuration.get(new)
+        if None in {code, self.code.get(old)}:
+            return None
+        if code != self.code[old]:
+            return "code"
+        known = None not in {configuration, self.configuration.get(old)}
+        return "configuration" if known and configuration != self.configuration[old] else None
+
+    @property
+    def note(self) -> str | None:
+        """Return a remark on the version, None without one."""
+        return "configuration only" if self.change == "configuration" else None
 
     @property
     def group_id(self) -> GroupId:

@@ -32,8 +32,10 @@ def summary(result: RunResult) -> bytes:
         "",
     ]
     if result.release and result.release.version:
+        previous = _md(result.release.previous or "nothing known")
+        note = ": configuration only" if result.release.change == "configuration" else ""
         lines += [
-            f"Release {_md(result.release.version)}, before it {_md(result.release.previous or 'nothing known')}.",
+            f"Release {_md(result.release.version)}, before it {previous}{note}.",
             "",
         ]
     groups = (

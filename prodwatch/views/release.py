@@ -37,6 +37,8 @@ class ReleaseHeader(msgspec.Struct, frozen=True, kw_only=True):
     next_shift_s: float | None
     """Until the next shift; negative once it is overdue."""
     cause: str | None
+    note: str | None
+    """Remark on the version: `configuration only`."""
     deployment: str | None
     others: int
     """Further functions with a release of their own."""
@@ -57,6 +59,7 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
         elapsed_s=(now - state.started_at).total_seconds() if state.started_at else None,
         next_shift_s=(state.next_shift_at - now).total_seconds() if state.next_shift_at else None,
         cause=state.cause,
+        note=state.note,
         deployment=state.deployment,
         others=sum(each.phase is not ReleasePhase.NONE for each in present_releases(states, now)) - 1,
     )

@@ -127,6 +127,8 @@ class _Wording:
         reasons = words.reasons
         if self.release is not None and self.release.phase in UNDER_WAY and self.release.cause:
             reasons = (*reasons, f"{version_label(self.release.version)}: {self.release.cause}")
+        if self.release is not None and self.release.note:
+            reasons = (*reasons, f"{version_label(self.release.version)}: {self.release.note}")
         if self.changed is not None:
             reasons = (reasons[0], f"what changed: {self.changed.summary}", *reasons[1:])
         found = self.decision.of(Rule.WORSE)

@@ -152,7 +152,9 @@ def run(checks: tuple[CheckResult, ...], verdict: Verdict, signals: tuple[Signal
             host="ci-7",
         ),
         environment=EnvironmentInfo(name="prod", title="Shop · production", account="123456789012", region="eu-west-1"),
-        release=ReleaseInfo(version="42", previous="41", state="shifting", weights={"41": 0.9, "42": 0.1}),
+        release=ReleaseInfo(
+            version="42", previous="41", state="shifting", weights={"41": 0.9, "42": 0.1}, change="configuration"
+        ),
         verdict=verdict,
         summary=Summary(
             passed=count[Status.PASS],

@@ -471,6 +471,60 @@ async def test_a_function_without_an_alias_is_released_by_its_code(account: Acco
     assert [(each.what, each.to) for each in changed] == [("code changed", IMAGE[:12])]
 
 
+OLD_SETTINGS, NEW_SETTINGS = "c" * 64, "d" * 64
+
+
+@pytest.mark.parametrize(
+    ("codes", "settings", "change"),
+    [
+        ((IMAGE, IMAGE), (OLD_SETTINGS, NEW_SETTINGS), "configuration"),
+        ((IMAGE, ZIP), (OLD_SETTINGS, NEW_SETTINGS), "code"),
+        ((IMAGE, ZIP), (OLD_SETTINGS, OLD_SETTINGS), "code"),
+        ((IMAGE, IMAGE), (OLD_SETTINGS, OLD_SETTINGS), None),
+        ((IMAGE, IMAGE), (None, NEW_SETTINGS), None),
+        ((None, IMAGE), (OLD_SETTINGS, NEW_SETTINGS), None),
+    ],
+    ids=["settings", "both", "code", "neither", "settings not reported", "code not reported"],
+)
+async def test_a_version_whose_code_is_the_old_one_is_a_release_of_its_configuration(
+    account: Account, codes: tuple[str | None, ...], settings: tuple[str | None, ...], change: str | None
+) -> None:
+    account.aliases["shop-orders"] = ("41", {"42": 0.1})
+    for version, code, setting in zip(("41", "42"), codes, settings, strict=True):
+        account.code[("shop-orders", version)] = {
+            "CodeSha256": code,
+            "ConfigSha256": setting,
+            "LastModified": f"2026-01-15T11:5{version[-1]}:00.000+0000",
+        }
+    watched = watch(account)
+    await run(watched, 60)
+    assert watched.state().change == change
+    published = next(each for each in watched.events("lambda") if each.what == "version published")
+    assert (published.detail or "").endswith(": configuration only") is (change == "configuration")
+
+
+async def test_the_change_is_not_known_to_a_role_that_may_not_read_versions(account: Account) -> None:
+    account.aliases["shop-orders"] = ("41", {"42": 0.1})
+    account.aws.fail("lambda:GetFunctionConfiguration", Reason.ACCESS_DENIED)
+    watched = watch(account)
+    await run(watched, 60)
+    assert watched.state().change is None
+
+
+async def test_a_function_without_an_alias_is_released_by_its_configuration_too(account: Account) -> None:
+    def configured(settings: str) -> Any:
+        answer = {"CodeSha256": ZIP, "ConfigSha256": settings, "LastUpdateStatus": "Successful"}
+        return lambda: account.code.update({("shop-inbox", "$LATEST"): answer})
+
+    configured(OLD_SETTINGS)()
+    watched = watch(account, PLAIN)
+    await run(watched, 110, (16, configured(NEW_SETTINGS)))
+    state = watched.state("shop-inbox")
+    assert state.phase is ReleasePhase.SUCCEEDED
+    (changed,) = watched.events("lambda")
+    assert (changed.what, changed.from_, changed.to) == ("configuration changed", "c" * 12, "d" * 12)
+
+
 def stack_event(name: str, status: str, seconds: float, *, own: bool = False) -> dict[str, Any]:
     arn = "arn:aws:cloudformation:eu-west-1:1:stack/shop/1"
     return {

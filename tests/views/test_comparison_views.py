@@ -16,8 +16,9 @@ from prodwatch.store import Store
 from prodwatch.store.store import Topic
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.comparisons import comparisons, signature_standing, unproven
+from prodwatch.views.release import release_header
 from prodwatch.views.status_style import WAITING
-from prodwatch.views.verdict import VerdictLine, verdict_line
+from prodwatch.views.verdict import VerdictLine, judge_session, verdict_line
 from tests.support.verdict_facts import comparison, signature
 
 PASS, FAIL, UNSURE = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
@@ -81,6 +82,26 @@ def test_a_failure_says_since_when_the_verdict_is_red(checks: Any, now: datetime
     assert judged(checks, now, comparison(FAIL)).since == checks.store.verdict.since
     checks.store.set_verdict(Verdict(status="pass", exit_code=0, reason="green"))
     assert verdict_line(checks.store, now).since is None
+
+
+@pytest.mark.parametrize(
+    ("code", "settings", "said"),
+    [("a", "d", True), ("a", "c", False), ("b", "d", False)],
+    ids=["configuration", "nothing", "code"],
+)
+def test_the_verdict_says_that_only_the_configuration_was_released(
+    checks: Any, now: datetime, code: str, settings: str, said: bool
+) -> None:
+    judged(checks, now, comparison(FAIL))
+    hashes = {"code": {"41": "a", "42": code}, "configuration": {"41": "c", "42": settings}}
+    released(checks.store, replace(MOVING, **hashes))
+    line = verdict_line(checks.store, now)
+    assert ("v42: configuration only" in line.reasons) is said
+    reason = judge_session(checks.store, now).decision.verdict.reason
+    assert reason.startswith("The new version (configuration only) is worse: ") is said
+    header = release_header(checks.store, now)
+    assert header is not None
+    assert (header.note == "configuration only") is said
 
 
 def test_after_the_release_succeeded_there_is_nothing_to_roll_back(checks: Any, now: datetime) -> None:

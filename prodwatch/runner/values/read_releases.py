@@ -192,6 +192,7 @@ def release_info(states: Sequence[ReleaseState], *, attested: bool | None) -> Re
         started_at=state.started_at,
         state=state.phase.value,
         weights=state.weights,
+        change=state.change,
         attested=attested,
         code_sha256=state.code.get(state.version or ""),
         configuration_sha256=state.configuration.get(state.version or ""),

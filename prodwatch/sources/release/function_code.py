@@ -113,6 +113,13 @@ def published_event(function: FunctionTarget, code: FunctionCode, previous: Func
         return None
     same = previous is not None and code.sha256 is not None and previous.sha256 == code.sha256
     detail = f"{code.label}, the same as version {previous.version}" if same and previous else code.label
+    if (
+        same
+        and previous
+        and None not in {previous.configuration, code.configuration}
+        and (previous.configuration != code.configuration)
+    ):
+        detail += ": configuration only"
     return ReleaseEvent(
         at=code.published_at,
         source="lambda",

@@ -58,6 +58,8 @@ class ReleaseLine(StaticLines):
     def _right(self, header: ReleaseHeader) -> list[Piece]:
         tone = Tone.BAD if header.phase in WENT_WRONG else Tone.STRONG
         pieces: list[Piece] = [(f"{header.phase}", tone)]
+        if header.note:
+            pieces.insert(0, (f"{version_label(header.version)}: {header.note}  ", Tone.STRONG))
         if header.cause:
             pieces.append((f": {header.cause}", Tone.PLAIN))
         if header.elapsed_s is not None and header.phase is not ReleasePhase.NONE:
