@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prodwatch.cli import stderr
 from prodwatch.text.cell_width import clip, width
-from prodwatch.text.sanitize import sanitize
+from prodwatch.text.sanitize import sanitize_line
 from prodwatch.text.units import format_age
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class GateProgress:
         """Show one look."""
         self._stream(state)
         if self._shown:
-            self._draw([sanitize(line, limit=len(line)) for line in _block(state)])
+            self._draw([sanitize_line(line) for line in _block(state)])
         elif state.phase != self._phase:
             stderr.say(_headline(state))
         self._phase, self._status = state.phase, state.decision.verdict.status
@@ -46,7 +46,7 @@ class GateProgress:
     def clear(self) -> None:
         """Erase the block."""
         if self._shown and self._drawn:
-            stderr.draw(self._back_to_top(shutil.get_terminal_size().columns))
+            stderr.draw(self._back_to_top(_size().columns))
             self._drawn = []
 
     def _stream(self, state: GateState) -> None:
@@ -62,7 +62,7 @@ class GateProgress:
             self._outputs.stream(verdict_line(state.decision.verdict, state.at))
 
     def _draw(self, lines: list[str]) -> None:
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = _size()
         shown = [clip(line, max(1, columns - 1)) for line in lines[: max(1, rows - 1)]]
         body = "".join(f"{line}\x1b[K\n" for line in shown)
         stderr.draw(f"{self._back_to_top(columns)}{body}")
@@ -74,6 +74,15 @@ class GateProgress:
             return ""
         up = sum(max(1, -(-cells // max(1, columns))) for cells in self._drawn)
         return f"\r\x1b[{up}A\x1b[J"
+
+
+def _size() -> os.terminal_size:
+    """Return the size of the terminal behind stderr; stdout may be a file."""
+    try:
+        size = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size()
+    return size if size.columns > 0 and size.lines > 0 else shutil.get_terminal_size()
 
 
 def _headline(state: GateState) -> str:
