@@ -363,13 +363,14 @@ def test_W8_a_group_that_cannot_be_read_is_named_and_the_others_are_read(
 def test_A8_the_doctor_tries_the_log_group_that_a_function_names(
     project: CaseProject, name: str, world: World, named: bool
 ) -> None:
-    def settings(_request: HttpRequest) -> web.Response:
-        if named:
-            return web.json_response({"FunctionName": name, "LoggingConfig": {"LogGroup": f"/shop/{name}"}})
+    def denied(_request: HttpRequest) -> web.Response:
         body = {"Message": "no identity-based policy allows lambda:GetFunctionConfiguration"}
         return web.json_response(body, status=403, headers={"x-amzn-ErrorType": "AccessDeniedException"})
 
-    world.aws.forgeries["lambda:GetFunctionConfiguration"] = settings
+    versions = (FunctionVersion(version="7", published_s=0),)
+    world.aws.functions.put(Function(name=name, versions=versions, log_group=f"/shop/{name}"))
+    if not named:
+        world.aws.forgeries["lambda:GetFunctionConfiguration"] = denied
     write_line(world, f"/shop/{name}")
     project.configure(f'[[function]]\nname = "{name}"\n')
     findings = json.loads(project.run("doctor", "--json").out)["findings"]
