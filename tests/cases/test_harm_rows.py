@@ -75,6 +75,7 @@ def journals(project: CaseProject) -> list[Path]:
     return list((project.home / "state").rglob("*.journal"))
 
 
+@pytest.mark.slow  # a terminal and a process
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
 def test_C1_leaving_the_dashboard_during_a_mutating_check_cleans_up(project: CaseProject, web: RawWeb) -> None:
     arrived, release = web.hold("/look")

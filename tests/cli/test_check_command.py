@@ -254,6 +254,7 @@ def test_merge_refuses_a_result_of_another_major_version(shop: CommandLine) -> N
     assert (ended.code, "prodwatch.result/2" in ended.err) == (2, True)
 
 
+@pytest.mark.slow  # a terminal and a process
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's pseudo-terminals")
 @pytest.mark.parametrize(
     ("environ", "options", "coloured", "escapes"),

@@ -34,6 +34,7 @@ def health(url: str) -> bytes:
         return results
 
 
+@pytest.mark.slow  # a server of its own process
 def test_a_child_serves_and_ends() -> None:
     server = start_demo(at="before")
     assert health(server.url) == b'{"status":"ok"}'
@@ -54,6 +55,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow  # a server of its own process
 def test_a_child_does_not_outlive_its_parent_even_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
         assert parent.stdout is not None
@@ -64,6 +66,7 @@ def test_a_child_does_not_outlive_its_parent_even_killed() -> None:
         assert gone(int(pid))
 
 
+@pytest.mark.slow  # a server of its own process
 def test_ctrl_c_in_the_terminal_is_not_the_childs(during: DemoServer) -> None:
     assert os.getsid(during.process.pid) != os.getsid(0)
 

@@ -21,6 +21,8 @@ from prodwatch.demo.shop.resource_names import ORDERS_TABLE
 from prodwatch.demo.shop.stack_resources import Secrets
 from tests.support.waiting import Deadline
 
+pytestmark = pytest.mark.slow  # a server of its own process
+
 Aws = Callable[[str], Any]
 ORDERS_LOG = "/aws/lambda/shop-orders"
 

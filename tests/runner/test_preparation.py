@@ -71,6 +71,7 @@ def test_B4_probes_are_loaded_before_the_first_request_is_measured() -> None:
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.slow  # a process per case
 @pytest.mark.parametrize(
     ("url", "filled", "loaded"),
     [
