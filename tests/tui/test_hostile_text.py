@@ -53,6 +53,7 @@ from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.panel import FilteredPanel, Panel
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.time_window import Window
+from tests.support.verdict_facts import comparison, signature
 
 PAYLOADS = {
     "closing-tag": "close [/x] tag",
@@ -205,6 +206,9 @@ def flood(store: Store, name: str, evil: str) -> CheckDefinition:
     store.apply(Batch(source="logs", records=records, status=trouble))
     store.apply(Batch(source="traces", status=SourceStatus(source="traces", phase=SourcePhase.FAILED, message=evil)))
     store.mark(evil)
+    worse = comparison(Status.FAIL, id=f"{name} errors", function=evil, message=evil, advisory=evil)
+    bound = signature(Status.FAIL, id=name, function=evil, signature=evil, example=evil, message=evil, accepted=evil)
+    store.set_comparisons((*store.comparisons, worse), (*store.compared_signatures, bound))
     return CheckDefinition(id=name, name=evil, title=evil, type="http", source=HERE, owner=evil)
 
 
@@ -226,6 +230,7 @@ ROUTE = (
     ("escape", "1", "enter", "L"),
     ("escape", "escape", "colon"),
     ("escape",),
+    ("C",),
 )
 _CONTROLS = re.compile(rb"\x1b\[[0-9;:]*[mHJK]|\x1b\]8;[^\x07\x1b]*;[^\x07\x1b]*\x1b\\\\|\n")
 """What drawing itself sends: colours, moves, line ends."""

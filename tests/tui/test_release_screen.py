@@ -123,6 +123,7 @@ async def test_its_rows_lead_on(run: Any) -> None:
     async with run(keys=["C"]) as bench:
         compare(bench.store)
         await bench.sees("bound to v42")
+        await bench.sees("+5.0 points")
         await bench.press("y")
         assert bench.app.clipboard == results()[0].message
         await bench.press("Y")
