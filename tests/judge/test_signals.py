@@ -81,6 +81,20 @@ def test_a10_without_a_fresh_settled_point_a_metric_is_never_green(
     assert (found.status, found.reason_code, found.message) == (Status.INCONCLUSIVE, Reason.NO_DATA, message)
 
 
+@pytest.mark.parametrize(("age_s", "status"), [(360, Status.PASS), (361, Status.INCONCLUSIVE)])
+def test_a10_a_point_decides_for_five_minutes_and_its_own_period(age_s: int, status: Status) -> None:
+    settled_s = NOW_S - int(SETTLED_AFTER_S)
+    found = metric_signal(target(), series(MetricPoint(settled_s - age_s, 700.0)), START)
+    assert found.status is status
+
+
+@pytest.mark.parametrize(("age_s", "status"), [(330, Status.PASS), (331, Status.INCONCLUSIVE)])
+def test_a10_five_short_periods_reach_back_five_minutes_too(age_s: int, status: Status) -> None:
+    settled_s = NOW_S - int(SETTLED_AFTER_S)
+    points = series(MetricPoint(settled_s - age_s, 700.0), period_s=30)
+    assert metric_signal(target(period_s=30), points, START).status is status
+
+
 def test_a_period_longer_than_a_minute_reaches_further_back() -> None:
     points = series(MetricPoint(NOW_S - 1200, 700.0), period_s=300)
     assert metric_signal(target(period_s=300), points, START).status is Status.PASS

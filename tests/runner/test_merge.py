@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import CheckDefinition
-from prodwatch.model.result import RunResult
+from prodwatch.model.result import AssertionResult, RunResult, StepResult
+from prodwatch.model.status import Status
 from prodwatch.runner import RunOptions, Selection, merge_results, select
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, plain
@@ -84,6 +86,66 @@ async def test_what_cannot_belong_together_is_refused(green: Any) -> None:
         merge_results([two[0], (await shards(green, [check(0)], 2))[1]])
     with pytest.raises(ConfigurationError, match="nothing to merge"):
         merge_results([])
+
+
+def with_run(part: RunResult, **changes: Any) -> RunResult:
+    return replace(part, run=replace(part.run, **changes))
+
+
+async def test_shards_of_other_files_or_options_are_refused(green: Any) -> None:
+    one, two = await shards(green, [check(n) for n in range(4)], 2)
+    same = merge_results([with_run(one, digest="a"), with_run(two, digest="a")])
+    assert (same.verdict.exit_code, same.notices) == (0, ())
+    with pytest.raises(ConfigurationError, match="not of one run"):
+        merge_results([with_run(one, digest="a"), with_run(two, digest="b")])
+
+
+async def test_the_merged_run_is_that_of_the_first_shard_in_whatever_order_the_files_are_named(green: Any) -> None:
+    parts = [
+        with_run(part, id=f"run-{number}")
+        for number, part in enumerate(await shards(green, [check(n) for n in range(6)], 3), 1)
+    ]
+    merged = merge_results(parts)
+    assert merged.run.id == "run-1"
+    assert merge_results(parts[::-1]) == merged
+    assert merge_results([parts[1], parts[2], parts[0]]) == merged
+
+
+FALSE = AssertionResult(expression="ok == true", ok=False)
+UNDECIDED = AssertionResult(expression="ok == true", ok=None)
+WARNED = AssertionResult(expression="ok == true", ok=False, severity="warn")
+TRUE = AssertionResult(expression="ok == true", ok=True)
+
+
+def stepped(status: Status, *assertions: AssertionResult) -> dict[str, Any]:
+    return {"assertions": (), "steps": (StepResult(name="s", type="http", status=status, assertions=assertions),)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "refused"),
+    [
+        ({"assertions": (TRUE,)}, False),
+        ({"assertions": (TRUE, FALSE)}, True),
+        ({"assertions": (UNDECIDED,)}, True),
+        ({"assertions": (WARNED,)}, False),
+        (stepped(Status.PASS, TRUE), False),
+        (stepped(Status.SKIPPED), False),
+        (stepped(Status.PASS, FALSE), True),
+        (stepped(Status.FAIL), True),
+        (stepped(Status.ERROR, TRUE), True),
+        (stepped(Status.INCONCLUSIVE, TRUE), True),
+    ],
+)
+async def test_a_green_check_with_a_part_that_is_not_true_is_refused(green: Any, parts: Any, refused: bool) -> None:
+    one, two = await shards(green, [check(0)], 2)
+    filled, empty = (one, two) if one.checks else (two, one)
+    (whole,) = filled.checks
+    edited = replace(filled, checks=(replace(whole, **parts),))
+    if refused:
+        with pytest.raises(ConfigurationError, match="contradicts itself: c0 is pass"):
+            merge_results([edited, empty])
+    else:
+        assert merge_results([edited, empty]).verdict.exit_code == 0
 
 
 async def test_usage_and_notices_come_together(green: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, LogTarget, ReleaseTarget
@@ -466,6 +467,34 @@ async def test_an_unparsable_line_does_not_affect_the_others(
     assert len(results) == 10
     assert results[5] == "this line could not be parsed (RuntimeError); it has 6 characters"
     assert "no such line" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "tokens"),
+    [
+        ("ThrottlingException", Reason.THROTTLED, [None, "t1", "t1"]),
+        ("InvalidParameterException", Reason.API_ERROR, [None, "t1", None]),
+        ("ExpiredNextTokenException", Reason.API_ERROR, [None, "t1", None]),
+    ],
+)
+async def test_a_scan_continues_behind_its_last_page_unless_its_token_was_refused(
+    aws: ScriptedAws, code: str, reason: Reason, tokens: list[str | None]
+) -> None:
+    clock = FakeClock()
+    sent: list[str | None] = []
+
+    def answer(params: Mapping[str, Any]) -> dict[str, Any]:
+        sent.append(params.get("nextToken"))
+        if len(sent) == 1:
+            return {**log_events(1), "nextToken": "t1"}
+        if len(sent) == 2:
+            raise AwsError(code, code=code, reason=reason, service="logs", operation="FilterLogEvents")
+        return log_events(1, 2)
+
+    aws.answers["logs:FilterLogEvents"] = answer
+    results = await collect(log_source(aws, clock, "a"), clock, 20)
+    assert sent[:3] == tokens
+    assert [record.message for record in records(results, LogRecord)] == ["line 1", "line 2"]
 
 
 async def test_what_was_read_before_a_break_is_handed_over_after_it(aws: ScriptedAws) -> None:

@@ -48,6 +48,17 @@ def test_a_restart_sees_harm_that_began_late_through_what_came_before() -> None:
     assert restarted.log_evidence() > plain.log_evidence() + math.log(10)
 
 
+def test_each_restart_has_its_own_weight_and_those_to_come_keep_theirs() -> None:
+    stratum = Stratum(100, 4, 900, 2)
+    factors = [math.exp(each) for each in log_odds_factors(stratum, 1.0, ALTERNATIVES)]
+    average = sum(factors) / len(factors)
+    process = RestartedProcess()
+    feed(process, Stratum(100, 0, 900, 0))
+    process.restart()
+    feed(process, stratum)
+    assert process.log_evidence() == pytest.approx(math.log(average / 2 + average / 6 + 1 / 3))
+
+
 def test_an_effect_below_the_floor_is_no_evidence_however_sure() -> None:
     def never(_effect: EffectSums) -> bool:
         return False
@@ -89,6 +100,20 @@ def test_the_interval_holds_the_true_odds_ratio_and_excludes_none() -> None:
     assert low is not None
     assert high is not None
     assert 1.5 < low < 0.05 / 0.95 / (0.01 / 0.99) < high < 15
+
+
+def test_the_interval_of_the_versions_exchanged_is_the_inverse() -> None:
+    rng = random.Random(4)
+    interval, exchanged = OddsInterval(0.99), OddsInterval(0.99)
+    for _ in range(10):
+        each = drawn(rng, 0.03, 0.01)
+        interval.add(each)
+        exchanged.add(Stratum(each.baseline, each.baseline_bad, each.canary, each.canary_bad))
+    bounds, inverse = interval.bounds(), exchanged.bounds()
+    assert bounds is not None
+    assert inverse is not None
+    assert [1 / bound for bound in bounds if bound] == pytest.approx([bound for bound in reversed(inverse) if bound])
+    assert len(list(filter(None, bounds))) == 2
 
 
 def test_the_interval_is_empty_when_the_effect_turned_around() -> None:

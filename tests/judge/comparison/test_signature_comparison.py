@@ -48,6 +48,17 @@ def test_absence_before_the_release_alone_only_lists_a_signature(count: int) -> 
     assert (found.status, found.new) == (Status.INCONCLUSIVE, True)
 
 
+def test_a_signature_of_no_compared_request_has_no_evidence_for_or_against_it() -> None:
+    found = SignatureComparison("pay", "42", "41", SignatureLimits()).result(seen())
+    assert (found.status, found.canary, found.baseline, found.share) == (Status.INCONCLUSIVE, 0, 0, None)
+    assert found.evidence == 1.0
+
+
+def test_a_signature_logged_without_the_old_version_has_no_evidence_of_a_split() -> None:
+    found = compared((2, 0), baseline=0).result(seen())
+    assert (found.canary, found.evidence) == (2, 1.0)
+
+
 def test_what_was_not_read_before_is_not_called_new() -> None:
     found = compared((5, 0)).result(seen(before=None))
     assert found.new is None

@@ -93,6 +93,17 @@ def test_slower_by_half_fails_and_slower_by_five_percent_does_not() -> None:
     assert result(watched(0.001, slower=1.05), "latency").status is Status.PASS
 
 
+@pytest.mark.parametrize(("warm", "status"), [(999, Status.INCONCLUSIVE), (1000, Status.PASS)])
+def test_latency_passes_from_1000_warm_requests_of_the_new_version_on(warm: int, status: Status) -> None:
+    rng = random.Random(5)
+    comparison = VersionComparison("pay", "42", "41", Compare(), comparisons=1)
+    comparison.add_before(batch(-1, VersionCounts(), counts(rng, 2000, 0.001)))
+    comparison.add(batch(0, counts(rng, warm, 0.001), counts(rng, 2000, 0.001)))
+    latency = result(comparison, "latency")
+    assert latency.status is status
+    assert ("1 more warm requests are needed" in latency.message) is (warm == 999)
+
+
 def test_more_functions_need_more_evidence_each() -> None:
     assert result(watched(0.001, functions=4, batches=1), "errors").needed == 4000
 
