@@ -152,13 +152,16 @@ class _Wording:
         return (*comparisons[:1], *signatures[:1], *comparisons[1:], *signatures[1:])
 
     def _caveat(self) -> str | None:
-        """Return what a green verdict over a release under way does not prove."""
+        """Return what a green verdict over a release under way does not prove, and how many errors are new."""
         if self.decision.verdict.status not in {"pass", "degraded"}:
             return None
         if self.decision.uncompared:
             return UNCOMPARED
-        under_way = any(each.phase in UNDER_WAY for each in self.facts.releases)
-        return unproven(self.facts.comparisons) if under_way else None
+        if not any(each.phase in UNDER_WAY for each in self.facts.releases):
+            return None
+        new = sum(each.new is True and each.status is Status.INCONCLUSIVE for each in self.facts.signatures)
+        errors = f"{new} new {'error' if new == 1 else 'errors'}" if new else None
+        return "; ".join(filter(None, (unproven(self.facts.comparisons), errors))) or None
 
     def _since(self, headline: Finding) -> datetime | None:
         if headline.rule is Rule.WORSE:

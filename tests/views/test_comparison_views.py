@@ -148,6 +148,13 @@ def test_a_pass_over_a_release_says_what_is_not_proven(
     assert line.evidence.startswith(words or "3 looks each")
 
 
+def test_a_pass_over_a_release_counts_the_errors_that_are_only_listed(checks: Any, now: datetime) -> None:
+    listed = (signature(UNSURE), signature(UNSURE, new=None), signature(Status.SKIPPED, accepted="until x: y"))
+    line = judged(checks, now, comparison(UNSURE, requests_needed=1018), signatures=listed)
+    assert line.evidence is not None
+    assert line.evidence.startswith("harm not excluded yet: 1,018 more requests; 1 new error; ")
+
+
 def test_a13_a_release_of_another_function_without_comparisons_is_still_not_compared(
     checks: Any, now: datetime
 ) -> None:
