@@ -113,6 +113,8 @@ class VersionComparison:
     def add_before(self, batch: RequestBatch) -> None:
         """Learn from a batch that ended before the release: only the old version's counts are read."""
         counts = batch.of(self.baseline)
+        if not counts.requests:
+            return  # such as one of routes alone: an empty batch would pass for a quiet one
         for each in self._errors.values():
             each.add_before(counts)
         if self._latency is not None:
@@ -130,11 +132,13 @@ class VersionComparison:
 
     def add(self, batch: RequestBatch) -> None:
         """Judge one closed batch since the release."""
+        canary, baseline = batch.of(self.version), batch.of(self.baseline)
+        if not canary.requests and not baseline.requests:
+            return
         if self._next_restart_ms is None or (not batch.late and batch.start_ms >= self._next_restart_ms):
             self._next_restart_ms = batch.start_ms + RESTART_MS
             for process in self._processes():
                 process.restart()
-        canary, baseline = batch.of(self.version), batch.of(self.baseline)
         if canary.requests and baseline.requests and not batch.late:
             self._last_end_ms = batch.end_ms
         for errors in self._errors.values():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.judge.comparison.version_comparison import VersionComparison, format_percent
 from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch, VersionCounts
@@ -227,3 +228,18 @@ def test_the_floor_of_harm_grows_with_the_rate_of_the_old_version_up_to_two_poin
 )
 def test_percentages_keep_their_meaning(share: float, text: str) -> None:
     assert format_percent(share) == text
+
+
+def test_a_batch_of_routes_alone_changes_nothing() -> None:
+    """Traces come after the requests were counted: an empty batch would make the old version's errors look clumped."""
+    rng = random.Random(3)
+    batches = [batch(number, counts(rng, 138, 0.02), counts(rng, 1242, 0.02)) for number in range(40)]
+    plain, interleaved = (VersionComparison("f", "42", "41", Compare()) for _ in range(2))
+    routes = VersionCounts(routes={"GET /orders": 3})
+    for number, each in enumerate(batches):
+        for comparison in (plain, interleaved):
+            add = comparison.add_before if number < 20 else comparison.add
+            add(each)
+            if comparison is interleaved:
+                add(replace(each, versions={"41": routes, "42": routes}, late=True))
+    assert plain.results() == interleaved.results()
