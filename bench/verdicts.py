@@ -84,7 +84,7 @@ class Scene(NamedTuple):
     """Whether the onset lies within the bake, at a random minute; otherwise it is the shift."""
     check: CheckFact = GREEN
     queue: bool = False
-    """Whether a queue grows beyond the limit of a metric's `expect`."""
+    """Whether a queue grows, at about 100 messages a minute, beyond the limit of a metric's `expect`."""
 
 
 def _source(name: str, phase: SourcePhase, age_s: float | None = None) -> dict[str, SourceFact]:
@@ -93,7 +93,7 @@ def _source(name: str, phase: SourcePhase, age_s: float | None = None) -> dict[s
 
 LOGS = "logs:/aws/lambda/orders"
 SCENES = (
-    Scene(Release("queue growing", harmful=True), is_midway=True, queue=True),
+    Scene(Release("queue growing", harmful=True), queue=True),
     Scene(Release("wrong version serving", harmful=True), check=MISMATCH),
     Scene(Release("old version only", harmful=True, weights=((0.0, 0.0),))),
     Scene(Release("blind: no traffic", traffic=lambda _minute: 0.0)),
