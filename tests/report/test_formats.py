@@ -16,7 +16,7 @@ from prodwatch.model.result import AssertionResult, RunResult, SignalResult, Ver
 from prodwatch.model.status import Status
 from prodwatch.report import console, ctrf, github, junit, nagios, tap
 from prodwatch.report import json as json_report
-from tests.support.verdict_facts import comparison, signature
+from tests.support.verdict_facts import comparison, coverage, signature
 
 Golden = Callable[[str, bytes], None]
 
@@ -139,6 +139,14 @@ def test_comparisons_and_signatures_are_worded_alike_for_people_and_programs(gre
         assert "listed only" in text
         assert "accepted until 2027-01-15: sandbox" in text
         assert "a1b2c3d4 bound to v42" in FORMATS[name](msgspec.structs.replace(run, signatures=(bound,))).decode()
+
+
+def test_the_routes_that_were_judged_are_in_every_report_that_lists_checks(green: RunResult) -> None:
+    found = coverage(served=8)
+    run = msgspec.structs.replace(green, coverage=found)
+    for name in ("result.json", "result.ndjson", "summary.md", "console.txt"):
+        assert found.message in FORMATS[name](run).decode().replace("\\", ""), name
+        assert "routes, 97" not in FORMATS[name](green).decode(), name
 
 
 @pytest.mark.parametrize(
