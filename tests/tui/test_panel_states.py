@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
-from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
 from prodwatch.views.time_window import Window
@@ -210,6 +211,26 @@ async def test_the_release_line_claims_nothing_nobody_saw(
         bench.store.apply(Batch(source="release", status=SourceStatus(source="release", phase=phase, action=action)))
         await bench.frames(12)
         assert words in bench.painted()[1]
+
+
+async def test_the_release_line_says_that_only_the_configuration_is_released(run: Any) -> None:
+    state = ReleaseState(
+        function="pay",
+        alias="live",
+        phase=ReleasePhase.SHIFTING,
+        version="42",
+        previous="41",
+        weights={"41": 0.9, "42": 0.1},
+        code={"41": "a", "42": "a"},
+        configuration={"41": "c", "42": "d"},
+        started_at=START,
+    )
+    async with run(SIZE, quiet=True) as bench:
+        for configuration, said in (("d", True), ("c", False)):
+            changed = replace(state, configuration={"41": "c", "42": configuration})
+            bench.store.apply(Batch(source="release", records=(changed,)))
+            await bench.frames(12)
+            assert ("v42: configuration only  shifting" in bench.painted()[1]) is said
 
 
 async def test_what_is_not_watched_has_no_release(run: Any) -> None:
