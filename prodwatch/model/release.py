@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from prodwatch.model.identity import LAMBDA_GROUPS, GroupId
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 
 UNDER_WAY = frozenset((ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING))
@@ -75,6 +76,22 @@ def _without_release(release: ReleaseState) -> ReleaseState:
         deployment=None,
         deployment_status=None,
     )
+
+
+def release_of_group(group: GroupId, released: Sequence[ReleaseState]) -> ReleaseState | None:
+    """Return the release of the function that writes a log group; None when it has none, or is not known.
+
+    `released` are the functions under release. A group that names no function is that of the only one of them.
+    """
+    own = [each for each in released if group in each.writers]
+    if own:
+        return first_release(own)
+    return None if group.name.startswith(LAMBDA_GROUPS) else only_release(released)
+
+
+def only_release(released: Sequence[ReleaseState]) -> ReleaseState | None:
+    """Return the release of what names no function: with several functions, it may belong to any of them."""
+    return released[0] if len({(each.function, each.place) for each in released}) == 1 else None
 
 
 def serving_share(release: ReleaseState) -> float | None:

@@ -7,8 +7,14 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.identity import LAMBDA_GROUPS, GroupId
-from prodwatch.model.release import current_release, first_release, present_releases
+from prodwatch.model.identity import GroupId
+from prodwatch.model.release import (
+    current_release,
+    first_release,
+    only_release,
+    present_releases,
+    release_of_group,
+)
 from prodwatch.model.signal import UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
 
@@ -83,7 +89,7 @@ class FunctionReleases:
         dimensions = dict(key.dimensions)
         function = key.function or dimensions.get("FunctionName", "")
         if not function:
-            return self._only if key.version is not None else None
+            return only_release(self._released) if key.version is not None else None
         own = [each for each in self._released if (each.function, each.place) == (function, key.place)]
         resource = dimensions.get("Resource")
         if resource is not None:
@@ -92,15 +98,7 @@ class FunctionReleases:
 
     def of_group(self, group: GroupId) -> ReleaseState | None:
         """Return the release of the function that writes a log group; None when it has none, or is not known."""
-        own = [each for each in self._released if group in each.writers]
-        if own:
-            return first_release(own)
-        return None if group.name.startswith(LAMBDA_GROUPS) else self._only
-
-    @property
-    def _only(self) -> ReleaseState | None:
-        """Return the release of what names no function: with several, it may belong to any of them."""
-        return self._released[0] if len({(each.function, each.place) for each in self._released}) == 1 else None
+        return release_of_group(group, self._released)
 
 
 def without_release(store: Store) -> str:
