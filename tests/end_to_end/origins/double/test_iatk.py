@@ -250,6 +250,7 @@ def test_a_trace_is_waited_for_until_it_is_whole(sample: Sample, prodwatch: Any)
     assert sample.started[0]["traceHeader"].endswith(";Sampled=1")
 
 
+@pytest.mark.slow  # a run and a deployment per row
 def test_what_goes_wrong_is_said(row: Any, sample: Sample, prodwatch: Any) -> None:
     for name, value in BREAKS[row.mode].items():
         setattr(sample, name, value)

@@ -37,6 +37,7 @@ def test_what_is_right_passes(selected: str, cases: int, suite: Any, prodwatch: 
     assert list(outcome.statuses.values()) == ["pass"] * cases
 
 
+@pytest.mark.slow  # a run and a deployment per row
 def test_what_goes_wrong_is_said(row: Any, suite: Any, prodwatch: Any) -> None:
     for name, value in BREAKS[row.mode].items():
         setattr(suite.habits, name, value)
