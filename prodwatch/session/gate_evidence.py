@@ -108,8 +108,8 @@ class GateEvidence:
         return tuple(each.latest for each in self._store.checks.tracks.values() if each.latest is not None)
 
     def rounds(self, now: datetime) -> tuple[RoundCount, ...]:
-        """Return the rounds of each check."""
-        return tuple(self._rounds(track, now) for track in self._store.checks.tracks.values())
+        """Return the rounds of each check that counts, without diagnostics."""
+        return tuple(self._rounds(track, now) for track in self._store.checks.tracks.values() if track.kind == "smoke")
 
     def notices(self, states: Sequence[ReleaseState], skipped: str | None) -> tuple[Notice, ...]:
         """Return the notices of the result."""
@@ -144,7 +144,9 @@ class GateEvidence:
         if track is None:
             return check
         count = self._rounds(track, now)
-        return replace(check, rounds=count.measured, planned=count.planned)
+        # The message of a dashboard may name a key that runs the check again.
+        message = check.message if track.latest is None else track.latest.message
+        return replace(check, rounds=count.measured, planned=count.planned, message=message)
 
     def _counted_signals(self, signals: tuple[SignalFact, ...]) -> tuple[SignalFact, ...]:
         """Return the signals; a metric without a point since the shift has settled is not known."""

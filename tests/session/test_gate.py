@@ -520,3 +520,16 @@ async def test_each_finished_round_is_reported_once() -> None:
     result = await world.run()
     finished = [each.id for state in world.states for each in state.finished]
     assert finished == ["a"] * result.rounds[0].finished
+
+
+async def test_diagnostics_have_no_rounds_of_their_own() -> None:
+    definitions = (plain("a"), plain("why", check={"kind": "diagnostic"}))
+    result = await GateWorld(definitions=definitions).run()
+    assert [each.check for each in result.rounds] == ["a"]
+
+
+async def test_a_check_that_runs_once_is_not_said_to_run_again() -> None:
+    mutating = plain("order", check={"mutates": True})
+    world = GateWorld(checks={"order": lambda _number: Status.INCONCLUSIVE}, definitions=(mutating,))
+    result = await world.run()
+    assert (result.verdict.status, result.verdict.blocking[0].message) == ("inconclusive", "because order")
