@@ -137,3 +137,30 @@ def test_K16_an_alarm_is_listed_once_however_its_own_region_is_written(
     project.write("config/t.toml", f"[aws]\n{home}\n{tables}")
     ended = project.checked('[[check]]\nname = "c"\ntype = "pass"\n')
     assert [(each["id"], each["status"]) for each in ended.document["signals"]] == [(name, "fail")], ended.document
+
+
+IN_BOTH = """
+[[check]]
+name = "home"
+type = "logs"
+group = "{group}"
+expect = ["count == 1", "lines[0].message contains 'fine at home'"]
+
+[[check]]
+name = "east"
+type = "logs"
+group = "{group}"
+region = "us-east-1"
+expect = ["count == 1", "lines[0].message contains 'KeyError'"]
+"""
+
+
+@pytest.mark.parametrize("broken", [None, REGION, EAST])
+def test_K5_checks_of_one_group_in_two_regions_are_judged_apart(
+    project: CaseProject, regions: Regions, broken: str | None
+) -> None:
+    regions.failing = set() if broken is None else {("FilterLogEvents", broken)}
+    found = project.checked(IN_BOTH.format(group=regions.group))
+    states = {"home": REGION, "east": EAST}
+    assert found.statuses == {name: "error" if place == broken else "pass" for name, place in states.items()}
+    assert found.verdict == ("pass" if broken is None else "error")
