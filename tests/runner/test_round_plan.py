@@ -13,6 +13,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.runner import RoundPlan
 from prodwatch.testing.clock import START
 from prodwatch.testing.definitions import plain
+from tests.support.waiting import turn
 
 EVERY_S = 30.0
 
@@ -71,6 +72,51 @@ async def test_a_file_that_was_empty_for_a_moment_makes_no_mutation_a_new_one(ba
     assert plan.due(1000) == ()
 
 
+async def test_one_edit_after_another_sends_no_mutation_again() -> None:
+    plan = RoundPlan([check()], every_s=EVERY_S)
+    assert await run(plan, check(), 0)
+    for url in ("/edited", "/edited/again", "/a"):
+        plan.follow([check(url=url)], every_s=EVERY_S)
+        assert plan.due(1000) == ()
+
+
+async def test_a_copy_of_a_mutation_with_an_id_of_its_own_runs_once_too() -> None:
+    plan = RoundPlan([check()], every_s=EVERY_S)
+    assert await run(plan, check(), 0)
+    plan.follow([check(), check("copy")], every_s=EVERY_S)
+    assert plan.due(1) == ("copy",)
+
+
+async def test_a_mutation_that_sent_nothing_stays_due_after_an_edit() -> None:
+    plan = RoundPlan([check()], every_s=EVERY_S)
+    assert await run(plan, check(), 0, measured(Status.SKIPPED, Reason.MUTED, begun=False))
+    plan.follow([check()], every_s=EVERY_S)
+    assert (plan.due(EVERY_S - 1), plan.due(EVERY_S)) == ((), ("a",))
+
+
+async def test_a_check_that_only_reads_is_due_when_it_comes_back() -> None:
+    reads = check(mutates=False)
+    plan = RoundPlan([reads], every_s=EVERY_S)
+    assert await run(plan, reads, 0)
+    plan.follow([], every_s=EVERY_S)
+    plan.follow([reads], every_s=EVERY_S)
+    assert (plan.due(1), plan.latest("a")) == (("a",), None)
+
+
+async def test_a_check_that_others_refer_to_and_that_only_reads_runs_whenever_it_is_needed() -> None:
+    reads = check(mutates=False)
+    plan = RoundPlan([], [reads], every_s=EVERY_S)
+    assert await run(plan, reads, 0)
+    assert await run(plan, reads, 1)
+
+
+def test_a_check_that_started_late_is_due_by_its_own_pace() -> None:
+    plan = RoundPlan([check(mutates=False)], every_s=EVERY_S)
+    plan.started(plan.due(0), 0)
+    plan.started(plan.due(40), 40)
+    assert (plan.due(59), plan.due(60)) == ((), ("a",))
+
+
 async def test_a_mutation_that_has_not_run_yet_is_due_after_an_edit_too() -> None:
     plan = RoundPlan([check()], every_s=EVERY_S)
     plan.follow([], every_s=EVERY_S)
@@ -102,6 +148,12 @@ async def test_another_pace_counts_from_the_latest_start() -> None:
     assert (plan.due(59), plan.due(60)) == ((), ("a",))
 
 
+async def test_a_check_that_has_not_run_is_due_at_once_at_another_pace_too() -> None:
+    plan = RoundPlan([check(every_s=600.0)], every_s=EVERY_S)
+    plan.follow([check(every_s=60.0)], every_s=EVERY_S)
+    assert plan.due(0) == ("a",)
+
+
 async def test_a_check_that_only_others_refer_to_is_never_due_by_itself() -> None:
     plan = RoundPlan([], [check("other")], every_s=EVERY_S)
     assert (plan.due(1000), plan.next_s()) == ((), float("inf"))
@@ -112,7 +164,7 @@ async def test_two_callers_run_a_check_once() -> None:
     plan = RoundPlan([check()], every_s=EVERY_S)
     assert await plan.instead(check(), 0, requested=True) is None
     other = asyncio.create_task(plan.instead(check(), 1, requested=True))
-    await asyncio.sleep(0)
+    await turn()
     assert not other.done()
     plan.finished(check(), measured(), 2)
     assert await other == measured()
@@ -123,7 +175,7 @@ async def test_a_caller_with_another_definition_waits_and_is_refused() -> None:
     assert await plan.instead(check(), 0, requested=True) is None
     plan.follow([check(url="/edited")], every_s=EVERY_S)
     other = asyncio.create_task(plan.instead(check(url="/edited"), 1, requested=False))
-    await asyncio.sleep(0)
+    await turn()
     assert not other.done()
     plan.finished(check(), measured(), 2)
     refused = await other
