@@ -83,6 +83,12 @@ async def test_all_three_kinds_come_back(aws: Alarms) -> None:
     }
 
 
+async def test_an_alarm_whose_actions_are_disabled_is_known_as_such(aws: Alarms) -> None:
+    aws.metric = [alarm("shop-a"), {**alarm("shop-b"), "ActionsEnabled": False}]
+    results = await states(source(aws, AlarmTarget(prefix="shop-")))
+    assert {each.name: each.actions_enabled for each in results} == {"shop-a": True, "shop-b": False}
+
+
 @pytest.mark.parametrize(
     ("target", "note"),
     [
