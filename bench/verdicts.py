@@ -443,6 +443,7 @@ def print_worse_cells(cells: Sequence[Cell]) -> None:
             continue
         allowed = sum(each.count("fail") for each in harmless)
         thresholds = {name: _threshold(harmless, name, allowed) for name in RULES}
+        print(f"{rate:g}/s: thresholds from {sum(each.runs for each in harmless)} harmless releases, {allowed} failed")
         for cell in (each for each in compared if each.release.harmful):
             ours = cell.count("fail")
             counts = {name: len(cell.found_by(name, threshold)) for name, threshold in thresholds.items()}
