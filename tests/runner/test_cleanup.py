@@ -30,7 +30,7 @@ from prodwatch.runner.step.compiled import CLEANUP_BUDGET_S, CheckCompiler
 from prodwatch.runner.step.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, spec, step
-from prodwatch.testing.probes import refused
+from prodwatch.testing.probes import denied, refused
 from tests.support.waiting import turn
 
 
@@ -116,6 +116,60 @@ async def test_one_cleanup_step_that_hangs_leaves_the_next_its_own_time(shop: An
     shop.script("removing2", {"deleted": True})
     check = await shop.one(definition)
     assert [(each.name, each.status) for each in check.cleanup] == [("second", "fail"), ("first", "pass")]
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent", "clean"),
+    [
+        (({"status": 204},), 1, True),
+        (({"status": 503}, {"status": 204}), 2, True),
+        (({"status": 500}, {"status": 204}), 2, True),
+        (({"status": 429}, {"status": 204}), 2, True),
+        ((refused(), {"status": 204}), 2, True),
+        (({"status": 403}, {"status": 204}), 1, False),
+        ((denied(), {"status": 204}), 1, False),
+        (({"status": 404},), 1, False),
+        (({"status": 503}, {"status": 404}), 2, True),
+        (({"status": 503}, {"status": 410}), 2, True),
+        (({"status": 503}, {"status": 403}), 2, False),
+    ],
+    ids=str,
+)
+async def test_a_cleanup_repeats_only_what_a_repeat_may_change(
+    bench: Bench, answers: tuple[Any, ...], sent: int, clean: bool
+) -> None:
+    bench.script("making", {"made": 42})
+    removing = bench.script("http", *answers)
+    remove = step("remove", "http", mutates=True, idempotent=True, expect=["status == 204"])
+    check = await bench.one(flow("order", step("make", "making", mutates=True), cleanup=(remove,), mutates=True))
+    assert len(removing.requests) == sent
+    assert [each.status == "pass" for each in check.cleanup] == [clean]
+    assert (unfinished_journals(bench.journal_dir) == ()) is clean
+
+
+@pytest.mark.parametrize("answer", [{"status": 503}, {"status": 429}, refused()], ids=str)
+async def test_a_cleanup_that_must_not_be_repeated_is_sent_once(bench: Bench, answer: Any) -> None:
+    bench.script("making", {"made": 42})
+    removing = bench.script("http", answer, {"status": 204})
+    remove = step("remove", "http", mutates=True, expect=["status == 204"])
+    check = await bench.one(flow("order", step("make", "making", mutates=True), cleanup=(remove,), mutates=True))
+    assert len(removing.requests) == 1
+    assert all(each.leftovers for each in check.cleanup)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"mutates": True, "idempotent": True, "poll": Poll(within_s=3, every_s=1)}],
+    ids=["it only reads", "it waits"],
+)
+async def test_a_404_after_a_failure_proves_a_removal_only_for_a_repeated_removal(
+    bench: Bench, keys: dict[str, Any]
+) -> None:
+    bench.script("making", {"made": 42})
+    bench.script("http", {"status": 503}, {"status": 404})
+    look = step("look", "http", expect=["status == 204"], **keys)
+    check = await bench.one(flow("order", step("make", "making", mutates=True), cleanup=(look,), mutates=True))
+    assert [each.status for each in check.cleanup] == ["fail"]
 
 
 async def test_what_stays_behind_is_listed_and_degrades_a_pass(shop: Any) -> None:

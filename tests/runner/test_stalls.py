@@ -135,6 +135,12 @@ class TestWaiting:
         assert outcome(check) == ("pass", None, True)
         assert len(probe.requests) == 3
 
+    async def test_a_poll_that_changes_data_takes_no_look_after_its_budget(self, bench: Bench) -> None:
+        probe = stalling(bench, SLOW, SLOW, FAST, stalls=[True, True, False])
+        changing = step(mutates=True, expect=EXPECT, poll=Poll(within_s=1.5, every_s=0.5))
+        assert outcome(await bench.one(flow("f", changing, mutates=True))) == STALLED
+        assert len(probe.requests) == 2
+
     async def test_a_poll_that_only_sees_stalls_is_inconclusive(self, bench: Bench) -> None:
         stalling(bench, SLOW)
         assert outcome(await bench.one(plain(expect=EXPECT, poll=Poll(within_s=3, every_s=1)))) == STALLED
