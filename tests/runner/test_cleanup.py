@@ -147,6 +147,29 @@ async def test_a_cleanup_repeats_only_what_a_repeat_may_change(
     assert (unfinished_journals(bench.journal_dir) == ()) is clean
 
 
+async def test_a_response_that_the_cleanup_expects_is_not_asked_for_again(bench: Bench) -> None:
+    bench.script("making", {"made": 42})
+    removing = bench.script("http", {"status": 503})
+    remove = step("remove", "http", mutates=True, idempotent=True, expect=["status == 503"])
+    await bench.one(flow("order", step("make", "making", mutates=True), cleanup=(remove,), mutates=True))
+    assert len(removing.requests) == 1
+
+
+async def test_only_the_status_of_http_says_that_a_failure_may_be_temporary(bench: Bench) -> None:
+    bench.script("making", {"made": 42})
+    removing = bench.script("removing", {"status": 503}, {"status": 204})
+    remove = step("remove", "removing", mutates=True, idempotent=True, expect=["status == 204"])
+    await bench.one(flow("order", step("make", "making", mutates=True), cleanup=(remove,), mutates=True))
+    assert len(removing.requests) == 1
+
+
+async def test_a_404_proves_no_change_of_a_check_itself_however_often_it_was_sent(bench: Bench) -> None:
+    changing = bench.script("http", refused(), {"status": 404})
+    change = step("change", "http", mutates=True, idempotent=True, expect=["status == 204"], retry=Retry(times=1))
+    check = await bench.one(flow("order", change, mutates=True))
+    assert (len(changing.requests), check.status) == (2, "fail")
+
+
 @pytest.mark.parametrize("answer", [{"status": 503}, {"status": 429}, refused()], ids=str)
 async def test_a_cleanup_that_must_not_be_repeated_is_sent_once(bench: Bench, answer: Any) -> None:
     bench.script("making", {"made": 42})

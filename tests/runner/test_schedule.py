@@ -172,6 +172,16 @@ class TestNeeds:
 
 
 class TestComposites:
+    async def test_composites_of_each_other_are_refused_and_end(self, both: Bench) -> None:
+        result = await both.run(composite("a", "all", "b"), composite("b", "any", "a"))
+        assert [(each.status, each.reason_code) for each in result.checks] == [("error", "invalid")] * 2
+
+    async def test_an_own_assertion_that_is_true_hides_no_degraded_member(self, both: Bench) -> None:
+        warned = plain("warned", expect=["ok == true"], warn=["ok == false"])
+        whole = composite("whole", "all", "warned", expect=("passed == 1",))
+        result = await both.run(whole, others=[warned])
+        assert by_id(result)["whole"].status == "degraded"
+
     @pytest.mark.parametrize(
         ("type_", "members", "status"),
         [
