@@ -30,6 +30,9 @@ class BadShareProcess:
         self._process = RestartedProcess(self._is_large)
         self._interval = OddsInterval(_CONFIDENCE) if with_interval else None
         self._strata: list[Stratum] = []
+        self._on_time: list[Stratum] = []
+        """Batches of the present weight without late records, whose split is that of the records, not of the requests.
+        """
         self._by_weight: list[list[Stratum]] = [[]]
         """Strata of each weight and five minutes."""
         self._before: list[int] = []
@@ -45,16 +48,19 @@ class BadShareProcess:
     def restart(self) -> None:
         """Begin a further product: the weights were changed, or five minutes have passed."""
         self._process.restart()
+        self._on_time = []
         if self._by_weight[-1]:
             self._by_weight.append([])
 
-    def add(self, stratum: Stratum, environments: Environments) -> None:
-        """Judge one closed batch, or the late records of one."""
+    def add(self, stratum: Stratum, environments: Environments, *, late: bool = False) -> None:
+        """Judge one closed batch, or the `late` records of one."""
         self._process.add(log_odds_factors(stratum, 1.0, ALTERNATIVES), stratum)
         if self._interval is not None:
             self._interval.add(stratum)
         self._strata.append(stratum)
         self._by_weight[-1].append(stratum)
+        if not late:
+            self._on_time.append(stratum)
         self._environments.append(environments)
         self.total.add(stratum)
         self.is_worse = self.is_worse or self.log_evidence() >= self.log_threshold
@@ -87,7 +93,7 @@ class BadShareProcess:
 
     def split_dispersion(self) -> float | None:
         """Return the dispersion of the split at the present weight, None before ten batches of it."""
-        return split_dispersion(self._by_weight[-1])
+        return split_dispersion(self._on_time)
 
     def rates(self) -> Rates | None:
         """Return both shares and the bounds of their difference on all batches; None without overlap."""

@@ -201,7 +201,8 @@ class _ErrorComparison:
             self._alone = _sum(self._alone, canary.requests, bad)
             return
         environments = canary.environments if self._kind.name == "errors" else {}
-        self.process.add(Stratum(canary.requests, bad, baseline.requests, self._kind.bad(baseline)), environments)
+        stratum = Stratum(canary.requests, bad, baseline.requests, self._kind.bad(baseline))
+        self.process.add(stratum, environments, late=batch.late)
 
     def _count(self) -> None:
         self._by_count = True

@@ -243,3 +243,12 @@ def test_a_batch_of_routes_alone_changes_nothing() -> None:
             if comparison is interleaved:
                 add(replace(each, versions={"41": routes, "42": routes}, late=True))
     assert plain.results() == interleaved.results()
+
+
+def test_a_version_whose_records_all_come_late_passes_when_its_bake_excludes_harm() -> None:
+    rng = random.Random(12)
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    for number in range(40):
+        comparison.add(batch(number, VersionCounts(), counts(rng, 1242, 0.001)))
+        comparison.add(batch(number, counts(rng, 138, 0.001), VersionCounts(), late=True))
+    assert result(comparison, "errors").status is Status.PASS
