@@ -27,7 +27,7 @@ from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.runner import TERMINATED, RunOptions, find_journal, unfinished_journals
 from prodwatch.runner.step.compiled import CLEANUP_BUDGET_S, CheckCompiler
-from prodwatch.runner.step.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
+from prodwatch.runner.step.journal import ExecutionEntry, JournalError, MutationEntry, RunEntry, RunJournal
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, spec, step
 from prodwatch.testing.probes import denied, refused
@@ -208,6 +208,24 @@ async def test_what_stays_behind_is_listed_and_degrades_a_pass(shop: Any) -> Non
     assert [each.run.run_id for each in unfinished_journals(shop.journal_dir)] == ["run-7"]
 
 
+@pytest.mark.parametrize(
+    ("ok", "outcome"), [(True, ("error", "internal")), (False, ("fail", "assertion"))], ids=["a pass", "a fail"]
+)
+async def test_a_bug_in_the_cleanup_makes_a_pass_an_error_and_hides_no_failure(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, ok: bool, outcome: tuple[str, str]
+) -> None:
+    async def broken(*_arguments: Any, **_keys: Any) -> bool:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr("prodwatch.runner.check.run_check.clean_up", broken)
+    shop.script("scripted", {"ok": ok})
+    result = await shop.run(order(), run_id="run-7")
+    (check,) = result.checks
+    assert (check.status, check.reason_code) == outcome
+    assert [each.code for each in result.notices] == ["leftovers"]
+    assert [each.run.run_id for each in unfinished_journals(shop.journal_dir)] == ["run-7"]
+
+
 async def test_a_clean_run_leaves_no_journal(shop: Any) -> None:
     await shop.run(order())
     assert unfinished_journals(shop.journal_dir) == ()
@@ -361,6 +379,37 @@ class TestAfterACrash:
         shop.script("making")
         shop._probes["making"] = while_running
         assert (await shop.one(order())).status == "pass"
+
+    async def crashed(self, bench: Bench, digest: str = "") -> None:
+        """Leave the journal of a run that was killed after its one mutation."""
+        now = datetime(2026, 1, 15, tzinfo=UTC)
+        header = RunEntry(run_id="run-1", environment="test", root="/", started_at=now, host="h", pid=1)
+        journal = RunJournal(bench.journal_dir, header)
+        await journal.append(
+            ExecutionEntry(execution=1, check="order", uid="u", trace_id="t", started_at=now, digest=digest),
+            MutationEntry(execution=1, step="make", what="making", at=now, details={"id": "TEST-u"}),
+        )
+        await journal.finish()
+
+    async def test_a_check_without_a_cleanup_is_reported_as_not_cleaned_up_once(self, shop: Any) -> None:
+        await self.crashed(shop)
+        check = flow("order", step("make", "making", id="TEST-${uid}", mutates=True), mutates=True)
+        result = await shop.runner([check]).clean_up("run-1", RunOptions())
+        assert result.checks[0].status == "skipped"
+        assert "nothing was cleaned up; it had sent: making id TEST-u" in (result.checks[0].message or "")
+        assert unfinished_journals(shop.journal_dir) == ()
+
+    @pytest.mark.parametrize(("digest", "sent"), [("", 1), ("of another definition", 0)])
+    async def test_only_a_digest_of_another_definition_keeps_a_cleanup_from_running(
+        self, shop: Any, digest: str, sent: int
+    ) -> None:
+        await self.crashed(shop, digest)
+        removing = shop.script("removing", {"deleted": True})
+        remove = step("remove", "removing", id="TEST-${uid}", mutates=True)
+        check = flow("order", step("make", "making", mutates=True), cleanup=(remove,), mutates=True)
+        await shop.runner([check]).clean_up("run-1", RunOptions())
+        assert [each.params["id"] for each in removing.requests] == ["TEST-u"] * sent
+        assert (unfinished_journals(shop.journal_dir) == ()) is bool(sent)
 
     def test_a_line_torn_by_the_crash_is_passed_over(self, tmp_path: Path) -> None:
         head = {"type": "run", "run_id": "r", "environment": "e", "root": "/", "started_at": "2026-01-15T12:00:00Z"}

@@ -453,6 +453,30 @@ class TestSwitches:
         assert len(probe.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "status", "diagnosed", "stops"),
+    [
+        ({"ok": True}, "pass", False, False),
+        ({"ok": True, "warned": True}, "degraded", True, False),
+        ({"ok": False}, "fail", True, True),
+        (denied(), "error", True, True),
+        ({"ok": []}, "inconclusive", True, False),
+    ],
+    ids=["pass", "degraded", "fail", "error", "inconclusive"],
+)
+async def test_which_results_are_diagnosed_and_which_end_a_run(
+    both: Bench, answer: Any, status: str, diagnosed: bool, stops: bool
+) -> None:
+    both.script("first", answer)
+    expect = ["all ok[*] == 1" if status == "inconclusive" else "ok == true"]
+    first = plain("a", type="first", expect=expect, warn=["warned absent"], check={"diagnose": ("d",)})
+    result = await both.run(first, others=[ok("d", kind="diagnostic")])
+    assert by_id(result)["a"].status == status
+    assert len(by_id(result)["a"].diagnosed_by) == diagnosed
+    ended = await both.run(first, ok("z"), fail_fast=True, jobs=1, no_diagnose=True)
+    assert by_id(ended)["z"].status == ("skipped" if stops else "pass")
+
+
 class TestSelfCheck:
     @pytest.mark.parametrize(
         ("network", "status", "reason"),
