@@ -119,7 +119,6 @@ def test_the_exit_code_of_an_inconclusive_verdict_can_be_chosen(choice: str, pro
     [
         (("--release", "other=42"), '"other" is not a [[function]] of shop'),
         (("--release", "42"), "--release needs NAME=VERSION"),
-        (("-k", "nothing"), "-k and -t select no check"),
         (("--skip-verification", " "), "--skip-verification needs a reason"),
         (("--for", "soon"), "--for"),
     ],
@@ -130,6 +129,12 @@ def test_a_mistake_ends_it_before_anything_is_measured(
     ended = gate(project, *options)
     assert ended.code == 2
     assert words in ended.err
+
+
+def test_a_selection_without_a_check_measures_nothing(project: CommandLine) -> None:
+    ended = gate(project, "-k", "nothing")
+    assert ended.code == 5
+    assert "-k and -t select no check" in ended.err
 
 
 @contextmanager

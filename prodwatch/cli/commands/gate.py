@@ -11,7 +11,7 @@ import click
 from prodwatch.cli.duration_parameter import DurationParameter
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.result_outputs import Outputs, output_options
-from prodwatch.errors import ConfigurationError
+from prodwatch.errors import ConfigurationError, NothingSelectedError
 from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _project(common: Common, expression: str | None, tags: tuple[str, ...]) -> P
     project = load(common, selected=matches)
     chosen = tuple(each for each in project.checks if matches(each))
     if not chosen:
-        raise ConfigurationError("-k and -t select no check; `prodwatch list` shows what there is")
+        raise NothingSelectedError("-k and -t select no check; `prodwatch list` shows what there is")
     others = tuple(each for each in project.checks if not matches(each))
     return replace(project, checks=chosen, referenced=(*project.referenced, *others))
 
