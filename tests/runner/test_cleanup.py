@@ -575,3 +575,14 @@ async def test_D_a_check_that_its_precondition_skips_has_nothing_to_undo(bench: 
     put = step("put", mutates=True)
     check = await bench.one(flow("f", first, put, mutates=True, cleanup=(undo_of("put"),)))
     assert (check.status, remover.requests) == ("skipped", [])
+
+
+async def test_an_undo_that_needs_no_value_runs_only_when_its_step_was_sent(bench: Bench) -> None:
+    bench.script("scripted", {"ok": True}, {"ok": False})
+    bench.script("later", {"ok": True})
+    remover = bench.script("remover", {})
+    steps = (step("one", mutates=True), step("look", expect=["ok == true"]), step("two", "later", mutates=True))
+    cleanup = (undo_of("one", id="one"), undo_of("two", id="two"))
+    check = await bench.one(flow("f", *steps, mutates=True, cleanup=cleanup))
+    assert [request.params["id"] for request in remover.requests] == ["one"]
+    assert [(each.name, each.status) for each in check.cleanup] == [("undo two", "pass"), ("undo one", "pass")]

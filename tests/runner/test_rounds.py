@@ -136,3 +136,17 @@ async def test_D_a_mutating_check_that_its_precondition_skipped_is_due_again(sho
         await shop.clock.sleep(30)
     await runner.close()
     assert statuses == ["skipped", "pass"]
+
+
+async def test_a_request_by_hand_sends_no_mutation_again_that_only_its_check_needs(shop: Any) -> None:
+    making = shop.script("making", {"ok": True})
+    made = plain("made", type="making", expect=["ok == true"], check={"mutates": True})
+    checks = [made, plain("a", expect=["ok == true"], check={"needs": ("made",)})]
+    runner, plan = shop.runner(checks), RoundPlan(checks, every_s=30)
+    for ids in (["made", "a"], ["a"], ["made"]):
+        results = await runner.run_round(ids, RunOptions(mode="dashboard"), plan=plan, requested=True)
+        assert {str(each.status) for each in results} == {"pass"}
+        await shop.clock.sleep(1)
+    await runner.close()
+    # The first and the last of the three requests name it.
+    assert len(making.requests) == 2
