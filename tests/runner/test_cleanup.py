@@ -586,3 +586,13 @@ async def test_an_undo_that_needs_no_value_runs_only_when_its_step_was_sent(benc
     check = await bench.one(flow("f", *steps, mutates=True, cleanup=cleanup))
     assert [request.params["id"] for request in remover.requests] == ["one"]
     assert [(each.name, each.status) for each in check.cleanup] == [("undo two", "pass"), ("undo one", "pass")]
+
+
+async def test_a_cleanup_sends_nothing_where_no_mutation_was_sent(bench: Bench) -> None:
+    bench.script("scripted", {"ok": False})
+    bench.script("making", {"ok": True})
+    removing = bench.script("removing", {"deleted": True})
+    steps = (step("look", expect=["ok == true"]), step("make", "making", mutates=True))
+    remove = step("remove", "removing", id="fixed", mutates=True)
+    check = await bench.one(flow("f", *steps, mutates=True, cleanup=(remove,)))
+    assert (check.status, check.cleanup, removing.requests) == ("fail", (), [])
