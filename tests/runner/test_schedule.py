@@ -176,6 +176,12 @@ class TestComposites:
         result = await both.run(composite("a", "all", "b"), composite("b", "any", "a"))
         assert [(each.status, each.reason_code) for each in result.checks] == [("error", "invalid")] * 2
 
+    async def test_none_of_a_member_that_proved_nothing_is_not_green(self, both: Bench) -> None:
+        both.script("empty", {"items": []})
+        unproven = plain("unproven", type="empty", expect=["all items[*] == 1"])
+        result = await both.run(composite("whole", "none", "unproven"), others=[unproven])
+        assert by_id(result)["whole"].status == "inconclusive"
+
     async def test_an_own_assertion_that_is_true_hides_no_degraded_member(self, both: Bench) -> None:
         warned = plain("warned", expect=["ok == true"], warn=["ok == false"])
         whole = composite("whole", "all", "warned", expect=("passed == 1",))
