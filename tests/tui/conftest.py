@@ -134,6 +134,14 @@ class Bench:
             await self.pilot.pause(0.01)
         raise AssertionError(f"{otherwise}\n{self.text}")
 
+    async def calm(self) -> None:
+        """Wait until the painted screen stays as it is: Textual lays out on a timer of its own."""
+        same, before = 0, ""
+        while same < 3:
+            await self.pilot.pause(0.02)
+            await self.frames(1)
+            same, before = (same + 1 if self.text == before else 0), self.text
+
     async def press(self, *keys: str) -> None:
         """Press keys, each followed by frames."""
         for key in keys:
@@ -246,6 +254,7 @@ def snap(compare_picture: Compare) -> Snap:
                 compare(store)
             await bench.press(*keys)
             await bench.frames(12)
+            await bench.calm()
 
         return compare_picture(app, size, before)
 
