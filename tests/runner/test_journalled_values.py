@@ -31,7 +31,7 @@ def test_a_value_that_json_can_hold_is_kept(value: Any) -> None:
         {"a": b"x"},
         {"a": 1, 2: "b"},
         [1, float("nan")],
-        (object(),),
+        pytest.param((object(),), id="an object in a tuple"),
         {"a": [{"b": float("inf")}]},
     ],
     ids=str,
