@@ -54,6 +54,28 @@ def test_an_example_loads(page: str, text: str, tmp_path: Path) -> None:
     assert bool(load_project(root=tmp_path, env="prod", environ=environ).checks) is bool(checks)
 
 
+@pytest.mark.parametrize(
+    ("page", "example"),
+    [
+        ("flows.md", r"^base_url = "),
+        ("flows.md", r"^auth = \{"),
+        ("flows.md", r"^step_timeout = "),
+        ("flows.md", r"^capture = .*\bpattern = "),
+        ("flows.md", r"\[\$\{captured\.\w+\}\]"),
+        ("flows.md", r"\$\{matrix\.\w+\.name\}"),
+        ("polling-and-retry.md", r'^diagnose = \["consumer"\]'),
+        ("polling-and-retry.md", r"^precondition = true"),
+        ("polling-and-retry.md", r"^quiet_for = "),
+        ("polling-and-retry.md", r"\bmatches in order \["),
+        ("mutating-checks-and-cleanup.md", r"^undo = \{"),
+        ("live-signals.md", r'^codedeploy = \["[\w-]+", '),
+    ],
+)
+def test_a_guide_has_an_example_of(page: str, example: str) -> None:
+    examples = "\n".join(text for info, text in PAGES[f"docs/guide/{page}"] if info != "wrong")
+    assert re.search(example, examples, re.MULTILINE)
+
+
 @pytest.mark.parametrize("page", NO_PROJECT_FILE)
 def test_what_is_no_project_file_is_still_there(page: str) -> None:
     assert PAGES[page]
