@@ -11,7 +11,17 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
 from prodwatch.text.units import format_ms
 
-_OURS = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
+_OURS = frozenset(
+    {
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EADDRNOTAVAIL,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.EPERM,  # a local firewall
+    }
+)
 """Errors caused by this machine's network or limits, not by the target."""
 
 

@@ -18,6 +18,7 @@ from prodwatch.probes.name_resolution import endpoint, is_address, resolve
 if TYPE_CHECKING:
     from dns.message import Message
     from dns.rdata import Rdata
+    from dns.rrset import RRset
 
 PORT = 53
 _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
@@ -54,11 +55,11 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         return Observation(failure=failure, exchange=exchange)
     except dns.exception.Timeout:
         return Observation(failure=timed_out(endpoint(host, port), "answer", context.timeout_s), exchange=exchange)
-    except dns.exception.DNSException as error:
+    except (dns.exception.DNSException, EOFError) as error:
         message = f"{endpoint(host, port)} sent a response that is not DNS: {text_of(error)}"
         failure = Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=message)
         return Observation(failure=failure, exchange=exchange)
-    return _observation(answer, name, record, address=address, spent_s=spent_s, exchange=exchange)
+    return _observation(question, answer, name, record, address=address, spent_s=spent_s, exchange=exchange)
 
 
 def _question(name: str, record: str) -> Message:
@@ -107,7 +108,7 @@ async def _ask(
             answer, _ = await dns.asyncquery.udp_with_fallback(
                 question, address, timeout=share_s if number < len(servers) else None, port=port
             )
-        except (OSError, dns.exception.DNSException):
+        except (OSError, EOFError, dns.exception.DNSException):
             if number == len(servers):
                 raise
         else:
@@ -116,13 +117,13 @@ async def _ask(
 
 
 def _observation(
-    answer: Message, name: str, record: str, *, address: str, spent_s: float, exchange: Exchange
+    question: Message, answer: Message, name: str, record: str, *, address: str, spent_s: float, exchange: Exchange
 ) -> Observation:
     import dns.rcode
     import dns.rdatatype
 
     record_type = dns.rdatatype.from_text(record)
-    sets = [each for each in answer.answer if each.rdtype == record_type]
+    sets = [each for each in _sets_of(question, answer) if each.rdtype == record_type]
     answers = [_text(rdata, record) for each in sets for rdata in each]
     rcode = dns.rcode.to_text(answer.rcode())
     document: dict[str, Any] = {
@@ -134,7 +135,8 @@ def _observation(
     if sets:
         document["ttl"] = min(each.ttl for each in sets)
     failure = None
-    if not answers:
+    # Records in a response that reports an error do not make it a success.
+    if not answers or rcode != "NOERROR":
         what = f"has no {record} record" if rcode == "NOERROR" else f"does not resolve: {address} says {rcode}"
         failure = Failure(
             status=Status.FAIL,
@@ -152,6 +154,22 @@ def _observation(
             phases_ms={"ttfb": round(spent_s * 1000, 3)},
         ),
     )
+
+
+def _sets_of(question: Message, answer: Message) -> list[RRset]:
+    """Return the record sets of the queried name and of the names that its aliases lead to; others answer nothing."""
+    import dns.rdatatype
+
+    asked = question.question[0]
+    sets = [each for each in answer.answer if each.rdclass == asked.rdclass]
+    targets = {each.name: [rdata.target for rdata in each] for each in sets if each.rdtype == dns.rdatatype.CNAME}
+    owners, found = set(), [asked.name]
+    while found:
+        owner = found.pop()
+        if owner not in owners:
+            owners.add(owner)
+            found += targets.get(owner, [])
+    return [each for each in sets if each.name in owners]
 
 
 def _text(rdata: Rdata, record: str) -> str:

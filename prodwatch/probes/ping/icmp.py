@@ -80,8 +80,11 @@ async def ping(opened: socket.socket, count: int, *, interval_s: float, wait_s: 
             async with asyncio.timeout(wait_s):
                 sent_at = clock.monotonic_s()
                 await loop.sock_sendall(opened, echo_request(family, sequence, token))
-                while not is_reply(await loop.sock_recv(opened, _RECEIVE_BYTES), family, sequence, token):
-                    pass
+                while True:
+                    if is_reply(await loop.sock_recv(opened, _RECEIVE_BYTES), family, sequence, token):
+                        break
+                    # A packet that has already arrived is received without a pause: a flood would keep timers waiting.
+                    await asyncio.sleep(0)
         except TimeoutError:
             continue
         except OSError as error:

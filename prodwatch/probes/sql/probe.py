@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from base64 import b64encode
@@ -35,6 +36,11 @@ _LOGIN_CODES = frozenset({"1045", "18456"})
 """Error codes of a refused login in MySQL and SQL Server."""
 _DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy", "mariadb": "asyncmy", "sqlite": "aiosqlite"}
 """Default asynchronous driver of each database."""
+_SQLITE = "aiosqlite"
+_GRACE_S = 0.1
+"""Seconds after the deadline at which SQLite aborts: late enough that the probe reports its own timeout first."""
+_STEPS = 10_000
+"""Steps of SQLite's virtual machine between two looks at the time."""
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
 _QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)", re.DOTALL)
 
@@ -48,7 +54,7 @@ def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Run the statement; the document is described on the type's reference page."""
     try:
-        engine = _engine(params["url"])
+        engine = _engine(params["url"], context.timeout_s)
     except UnavailableFeatureError as missing:
         return unavailable(str(missing))
     except UnusableError as error:
@@ -59,8 +65,11 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         await engine.dispose()
 
 
-def _engine(written: str) -> AsyncEngine:
-    """Return an engine without pooled connections. Raises UnavailableFeatureError or UnusableError."""
+def _engine(written: str, timeout_s: float) -> AsyncEngine:
+    """Return an engine without pooled connections; SQLite waits for a lock for up to `timeout_s`.
+
+    Raises UnavailableFeatureError or UnusableError.
+    """
     try:
         from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
         from sqlalchemy.ext.asyncio import create_async_engine
@@ -69,7 +78,9 @@ def _engine(written: str) -> AsyncEngine:
         raise UnavailableFeatureError('a `sql` check needs SQLAlchemy: run `pip install "prodwatch[sql]"`') from error
     name = written.partition(":")[0]
     try:
-        return create_async_engine(_with_driver(written), poolclass=NullPool)
+        url = _with_driver(written)
+        waits = {"timeout": timeout_s} if url.drivername.endswith(_SQLITE) and "timeout" not in url.query else {}
+        return create_async_engine(url, poolclass=NullPool, connect_args=waits)
     except NoSuchModuleError as error:
         raise UnavailableFeatureError(f'SQLAlchemy knows no "{name}" here: install its dialect') from error
     except InvalidRequestError as error:
@@ -91,6 +102,8 @@ async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeCon
         with Deadline(context.timeout_s) as deadline:
             started_s = context.clock.monotonic_s()
             async with engine.connect() as connection:
+                if engine.dialect.driver == _SQLITE:
+                    await _stop_at(connection, deadline)
                 document = await _run(connection, params, context, started_s)
     except UnusableError as error:
         return unusable(error)
@@ -98,6 +111,13 @@ async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeCon
         return unusable(
             UnusableError("`statement` or `parameters` contain a lone surrogate, which UTF-8 cannot encode")
         )
+    except UnicodeDecodeError as error:
+        message = f"{target} sent text that is not UTF-8: {error.object!r}"
+        failure = Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=message)
+        return Observation(failure=failure, exchange=exchange)
+    except (ValueError, OverflowError) as error:
+        message = f"the driver of {target} cannot represent a value of the check or of the response: {error}"
+        return unusable(UnusableError(message), unsent=False)
     except (OSError, SQLAlchemyError) as error:
         failure = timed_out(target, "answer", context.timeout_s) if deadline.expired else _failure(error, target)
         return Observation(failure=failure, exchange=exchange)
@@ -110,6 +130,13 @@ def _with_driver(written: str) -> URL:
     url = make_url(written)
     driver = _DRIVERS.get(url.drivername)
     return url.set(drivername=f"{url.drivername}+{driver}") if driver else url
+
+
+async def _stop_at(connection: AsyncConnection, deadline: Deadline) -> None:
+    """Make SQLite abort a statement soon after the deadline: closing the connection waits for its thread."""
+    raw: Any = (await connection.get_raw_connection()).driver_connection
+    now, latest = asyncio.get_running_loop().time, deadline.at + _GRACE_S
+    await raw.set_progress_handler(lambda: now() > latest, _STEPS)
 
 
 async def _run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,12 +25,12 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     try:
         with Deadline(context.timeout_s) as deadline:
             connected = await open_socket(host, port, timings, family=family_of(params))
+        with connected:
+            address = _peer(connected)
     except OSError as error:
         if deadline.expired:
             return Observation(failure=timed_out(target, timings.undone(), context.timeout_s), exchange=exchange)
         return Observation(failure=connection_failure(error, target), exchange=exchange)
-    with connected:
-        address = connected.getpeername()[0]
     spans = timings.spans()
     return Observation(
         document={**{name: Duration.from_s(span) for name, span in spans}, "address": address},
@@ -38,3 +40,11 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
             phases_ms={name: round(span * 1000, 3) for name, span in spans},
         ),
     )
+
+
+def _peer(connected: socket.socket) -> str:
+    try:
+        return str(connected.getpeername()[0])
+    except OSError as error:
+        # The system forgets the peer of a connection that was reset between the handshake and this line.
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer") from error
