@@ -17,7 +17,7 @@ from prodwatch.settings.template import SCOPES, Reference, TemplateSyntaxError, 
 from prodwatch.settings.template_filters import follow_path
 from prodwatch.settings.value_types import describe
 
-RELEASE = ("version", "previous", "started_at", "state")
+RELEASE = ("version", "previous", "serving", "started_at", "state")
 _FIXED = {"uid": (), "now": (), "account": (), "region": (), "trace_id": (), "run": ("id",), "release": RELEASE}
 """Scopes with fixed names → these names; empty when the scope itself is the value."""
 

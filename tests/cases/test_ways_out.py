@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.case_project import CaseProject
-from tests.support.command_line import PATIENCE_S, Ended, finished
+from tests.support.command_line import PATIENCE_S, CommandLine, Ended, finished
 from tests.support.raw_web import RawWeb, response
 from tests.support.terminal import Terminal, terminal
 
@@ -259,7 +259,8 @@ def test_a_signal_that_is_ignored_at_the_start_stays_ignored(project: CaseProjec
     project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with started(project) as process:
+        # Not forked: what is ignored is inherited from the process that starts the command.
+        with CommandLine.start(project, "check", "--json") as process:
             signal.signal(signal.SIGHUP, before)
             wait()
             process.send_signal(signal.SIGHUP)

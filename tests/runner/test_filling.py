@@ -51,6 +51,7 @@ def shop(bench: Bench) -> Bench:
         ("${stack.shop.Path | replace('{id}', '7')}", "/x/7"),
         ("$${literal} {id}", "${literal} {id}"),
         ("${release.version} after ${release.previous}, ${release.state}", "42 after 41, shifting"),
+        ("${release.serving}", "42"),
         ("${release.started_at}", datetime(2026, 1, 15, 11, 50, tzinfo=UTC)),
         ("${account} ${region}", "123456789012 eu-west-1"),
         ("${matrix.origin}", "a"),

@@ -66,8 +66,8 @@ def test_what_is_defined(shop: Any, reference: str) -> None:
         (
             "release",
             (
-                "${release} is unknown; use ${release.version}, ${release.previous}, ${release.started_at}, "
-                "${release.state}"
+                "${release} is unknown; use ${release.version}, ${release.previous}, ${release.serving}, "
+                "${release.started_at}, ${release.state}"
             ),
         ),
         ("run.uid", "${run.uid} is unknown; use ${run.id}"),

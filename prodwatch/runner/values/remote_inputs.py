@@ -16,7 +16,7 @@ from prodwatch.aws.stacks import MissingStackError, Stacks, missing_output
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, SecretReference, StackReference
-from prodwatch.model.release import first_release
+from prodwatch.model.release import first_release, responding_versions
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
@@ -266,6 +266,8 @@ class RemoteInputs:
         release = first_release(reading.states)
         field = {"version": "version", "previous": "previous", "started_at": "started_at", "state": "phase"}.get(name)
         value = None if release is None or field is None else getattr(release, field)
+        if name == "serving" and release is not None:
+            value = next(iter(responding_versions(release)), None)
         if value is None:
             why = f"release.{name} is not known: no function under [[function]] provides it"
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))

@@ -147,7 +147,7 @@ class Proxy:
 
     def fired(self) -> int:
         """Return how many faults were injected since the proxy was started."""
-        with urllib.request.urlopen(f"{self.url}/_microburst/fired", timeout=30) as response:
+        with urllib.request.urlopen(f"{self.url}/_microburst/fired?limit=100000", timeout=30) as response:
             return len(json.load(response))
 
 
