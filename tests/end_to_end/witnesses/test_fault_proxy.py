@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.witnesses.conftest import Proxy, write
+from prodwatch.clock import SystemClock
+from prodwatch.session.live import LiveSession
+from prodwatch.settings import load_project
+from prodwatch.store.store import Store
+from prodwatch.views.verdict import judge_session
+from tests.end_to_end.witnesses.conftest import KEYS, Proxy, write
 from tests.support.command_line import CommandLine
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -119,3 +126,31 @@ def test_what_is_refused_is_never_an_empty_success(
     shown = [json.loads(line) for line in ended.out.splitlines()]
     assert not [each for each in shown if "value" in each or "message" in each]
     assert "AccessDenied" in ended.err or "denied" in ended.err or "not allowed" in ended.err
+
+
+@pytest.mark.parametrize("name", ["throttled", "failing", "reset"])
+async def test_the_session_of_the_dashboard_is_not_green_behind_a_fault_and_comes_back(
+    commands: CommandLine, proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxy.rules({"service": "*", **SHORT[name]})
+    write(commands, proxy.url, signals=True)
+    for variable, value in {**KEYS, "XDG_STATE_HOME": str(tmp_path / "state")}.items():
+        monkeypatch.setenv(variable, value)
+    clock = SystemClock()
+    store = Store(clock)
+    session = LiveSession(load_project(root=commands.project, env="t", environ=KEYS), store, clock)
+    seen: set[str] = set()
+
+    def is_finished() -> bool:
+        seen.add(judge_session(store, clock.now()).decision.verdict.status)
+        return all(each.status for each in store.checks.tracks.values()) and len(store.sources) > 1
+
+    await session.start()
+    try:
+        await until(is_finished, f"{store.sources}")
+        assert not seen & {"pass", "degraded", "fail"}
+        proxy.rules()
+        await until(lambda: bool(store.release.alarms and store.release.states), f"{store.sources}")
+        await until(lambda: len(store.logs.ring) >= len(LINES), f"{store.sources}")
+    finally:
+        await session.stop()
