@@ -152,8 +152,10 @@ async def test_a_state_is_painted_on_the_panel_and_explained_by_the_help(run: An
             assert case.painted in edge
             if case.help:
                 await bench.press("question_mark")
-                await bench.sees("Keys that work here")  # before it is laid out, there is no end to go to
-                await bench.press("G")
+                await bench.sees("Keys that work here")
+                for _ in range(3):  # its end moves while it is laid out
+                    await bench.frames(2)
+                    await bench.press("G")
                 await bench.sees(case.help)
 
 
