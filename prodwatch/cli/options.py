@@ -46,7 +46,7 @@ class ArgumentsCommand(click.Command):
 
 
 def _is_option(args: Sequence[str], position: int) -> bool:
-    """Return whether there is no value at this position, but another option or nothing."""
+    """Return whether the argument at this position is another option or missing, instead of a value."""
     return position >= len(args) or (args[position].startswith("-") and len(args[position]) > 1)
 
 

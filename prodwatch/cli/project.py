@@ -60,7 +60,7 @@ def _check_demo_options(common: Common, environment: Environment) -> None:
             )
     if common.scenario is not None and common.scenario not in SCENARIOS:
         raise ConfigurationError(
-            f'--scenario: there is no staged release "{common.scenario}"; known: {", ".join(SCENARIOS)}'
+            f'--scenario: unknown staged release "{common.scenario}"; known: {", ".join(SCENARIOS)}'
         )
 
 

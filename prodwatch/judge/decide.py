@@ -133,7 +133,7 @@ def _too_few_rounds(evidence: Evidence) -> Finding | None:
 def _unused(evidence: Evidence) -> Finding | None:
     """Find new versions that no request has reached although their function serves: their health is unknown."""
     due = {
-        unique_name(each.id.subject, each.place)
+        _compared_name(each)
         for each in evidence.facts.releases
         if each.phase in UNDER_WAY | {ReleasePhase.SUCCEEDED} and serving_share(each)
     }
@@ -156,9 +156,17 @@ def _unproven(evidence: Evidence) -> Finding | None:
     if facts.mode != "gate" or not facts.final or facts.require == "none":
         return None
     open_ones = tuple(each for each in evidence.comparisons if each.status is Status.INCONCLUSIVE)
-    if not open_ones and any(each.kind == "errors" and each.status is Status.PASS for each in facts.comparisons):
+    proven = {each.function for each in facts.comparisons if each.kind == "errors" and each.status is Status.PASS}
+    known = proven | {each.function for each in open_ones}
+    uncompared = tuple(each for each in facts.releases if _compared_name(each) not in known)
+    if proven and not open_ones and not uncompared:
         return None
-    return Finding(rule=Rule.UNPROVEN, status=Status.INCONCLUSIVE, comparisons=open_ones)
+    return Finding(rule=Rule.UNPROVEN, status=Status.INCONCLUSIVE, comparisons=open_ones, releases=uncompared)
+
+
+def _compared_name(release: ReleaseState) -> str:
+    """Return the name by which comparisons name the function of a release."""
+    return unique_name(release.id.subject, release.place)
 
 
 def _uncovered(evidence: Evidence) -> Finding | None:

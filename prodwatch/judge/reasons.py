@@ -132,9 +132,13 @@ def _blocking_by_rule(evidence: Evidence, finding: Finding) -> list[Blocking]:
         Blocking(kind="signature", id=each.id, status=finding.status, message=each.message)
         for each in finding.signatures
     ]
-    if finding.rule is Rule.UNPROVEN and not finding.comparisons:
+    if finding.rule is Rule.UNPROVEN:
         message = "the two versions were not compared"
-        found.append(Blocking(kind="comparison", id="errors", status=finding.status, message=message))
+        names = [unique_name(each.id.subject, each.place) for each in finding.releases]
+        if not names and not finding.comparisons:
+            names = ["errors"]
+        found += [Blocking(kind="comparison", id=each, status=finding.status, message=message) for each in names]
+        return found
     if finding.coverage is not None:
         message = finding.coverage.message
         found.append(Blocking(kind="run", id="coverage", status=finding.status, message=message))
@@ -252,7 +256,8 @@ def _unused(_evidence: Evidence, headline: Finding) -> str:
 
 def _unproven(evidence: Evidence, headline: Finding) -> str:
     if not headline.comparisons:
-        return "Harm is not excluded: the two versions were not compared."
+        names = ", ".join(unique_name(each.id.subject, each.place) for each in headline.releases)
+        return f"Harm is not excluded: the two versions{f' of {names}' if names else ''} were not compared."
     return f"Harm is not excluded: {evidence.sentence(headline.comparisons[0])}."
 
 

@@ -36,7 +36,7 @@ class FunctionPlan(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan | None
     """None where its traffic could not be read."""
     message: str | None = None
-    """One sentence: why there is no plan."""
+    """Reason for the absence of a plan, one sentence."""
 
 
 async def plan_bakes(

@@ -220,6 +220,8 @@ class _ComparedRelease:
             self.routes.add(batch)
             if self._started_at is not None and batch.end_ms <= self._started_at.timestamp() * 1000:
                 self.versions.add_before(batch)
+                if self._errors is not None:
+                    self._errors.add_before(batch)
                 continue
             both = (batch.of(self._key.version), batch.of(self._key.previous))
             self._has_requests = self._has_requests or any(each.requests for each in both)

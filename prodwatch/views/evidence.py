@@ -52,6 +52,20 @@ def requests_on(store: Store, release: ReleaseState | None) -> str | None:
     return f"{text}, at least {own_reports:,} of them prodwatch's own" if own_reports else text
 
 
+def dropped_evidence(store: Store) -> tuple[str, ...]:
+    """Return what a verdict cannot rest on because it is not kept, each in a few words; log lines and traces apart.
+
+    Those are kept for as long as there is room, and their panels state since when.
+    """
+    counts = (
+        (store.signatures.dropped, "error", "errors"),
+        (store.metrics.left_out, "metric series", "metric series"),
+        (store.embedded.dropped, "series of log metrics", "series of log metrics"),
+        (store.embedded.refused, "value of log metrics", "values of log metrics"),
+    )
+    return tuple(f"{count:,} {one if count == 1 else several}" for count, one, several in counts if count)
+
+
 def clock_text(seconds: float) -> str:
     """Return `3:12` or `1:03:12`."""
     whole = max(0, round(seconds))

@@ -19,9 +19,8 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
 from prodwatch.views.comparisons import unproven
-from prodwatch.views.dropped_evidence import dropped_evidence
 from prodwatch.views.events_in_window import Changes, changes
-from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, requests_on
+from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, dropped_evidence, requests_on
 from prodwatch.views.release import version_label
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict_facts import session_facts

@@ -373,6 +373,13 @@ RULES += [
         gate(B, comparisons=(comparison(PASS), comparison(UNSURE, "latency", gate=False))),
     ),
     (
+        "a function of two that was not compared",
+        gate(B, releases=(MOVING, replace(MOVING, function="g"))),
+        "inconclusive",
+        Rule.UNPROVEN,
+        gate(B, releases=(MOVING,)),
+    ),
+    (
         "versions that were not compared",
         gate(B, comparisons=()),
         "inconclusive",

@@ -505,3 +505,16 @@ def test_a_bug_in_a_rare_route_that_the_new_version_has_not_served_does_not_pass
     else:
         assert decision.verdict.status == "pass"
         assert decision.verdict.reason == "1 of 1 check passed; judged on 1 of 1 routes, 100 % of traffic."
+
+
+def test_a_signature_of_a_release_at_once_counts_when_it_was_absent_before() -> None:
+    world = World()
+    world.release(replace(MOVING, phase=ReleasePhase.NONE, version="41", previous=None, started_at=None))
+    world.comparisons.watch([FunctionTarget(name="pay", alias="live")])
+    world.serve(range(-280, 600), "41", per_s=20)
+    world.read_up_to(640)
+    world.release(replace(MOVING, started_at=START + timedelta(seconds=600), weights={"42": 1.0}))
+    world.serve(range(600, 660), "42", per_s=20, every_failing=200, message="KeyError: 'tenant'")
+    world.read_up_to(720)
+    (signature,) = world.store.compared_signatures
+    assert (signature.status, signature.new, signature.canary) == (Status.FAIL, True, 6)

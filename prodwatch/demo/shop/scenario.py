@@ -147,7 +147,7 @@ def names() -> list[str]:
 def load(name: str) -> Scenario:
     """Return the scenario called `name`; ConfigurationError lists the known ones."""
     if name not in names():
-        raise ConfigurationError(f'there is no staged release "{name}"; known: {", ".join(names())}')
+        raise ConfigurationError(f'unknown staged release "{name}"; known: {", ".join(names())}')
     return parse((SCENARIOS / f"{name}.toml").read_text("utf-8"), name)
 
 

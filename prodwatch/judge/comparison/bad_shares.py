@@ -75,7 +75,7 @@ class BadShareProcess:
         return self._process.log_evidence() / self.clumping
 
     def clustered(self) -> str | None:
-        """Return the environment without which the evidence does not suffice, None when there is no such one."""
+        """Return the environment without which the evidence does not suffice, None without such an environment."""
         total: Counter[str] = Counter()
         bad: Counter[str] = Counter()
         for each in self._environments:

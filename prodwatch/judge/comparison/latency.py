@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 
 from prodwatch.judge.comparison.e_process import RestartedProcess, log_sum
 from prodwatch.judge.comparison.strata import ALTERNATIVES, Stratum, log_odds_factors
@@ -15,6 +15,8 @@ FEWEST_TO_CALIBRATE = 500
 """Durations of the old version from which its quantiles are used; batches before that only calibrate."""
 _REMEMBERED = 5000
 """Latest durations of the old version that its quantiles are taken from."""
+_GROWTH = math.log(1.01)
+"""Width of a bucket: a quantile is right within one percent."""
 _MARGIN_OF_SMALL = 0.5
 """Largest `shift`, as a part of the quantile: 20 ms are nothing on 200 ms, and ten times a duration of 2 ms."""
 
@@ -76,3 +78,33 @@ class LatencyProcess:
 def quantile_of(ordered: Sequence[float], quantile: float) -> float:
     """Return a quantile of sorted durations."""
     return ordered[min(len(ordered) - 1, math.ceil(quantile * len(ordered)) - 1)]
+
+
+class DurationHistogram:
+    """Counts of durations in buckets that grow by one percent."""
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self.count = 0
+
+    def add(self, durations_ms: Iterable[float]) -> None:
+        """Count durations; anything below a microsecond counts as one."""
+        buckets = [round(math.log(max(each, 0.001)) / _GROWTH) for each in durations_ms]
+        self._buckets.update(buckets)
+        self.count += len(buckets)
+
+    def quantiles(self, names: Mapping[str, float]) -> dict[str, float]:
+        """Return the duration in ms below which each share lies; empty without durations."""
+        found: dict[str, float] = {}
+        if not self.count:
+            return found
+        wanted = sorted(names.items(), key=lambda item: item[1])
+        passed = 0
+        ordered = iter(sorted(self._buckets.items()))
+        bucket = 0
+        for name, share in wanted:
+            while passed < math.ceil(share * self.count):
+                bucket, count = next(ordered)
+                passed += count
+            found[name] = math.exp(bucket * _GROWTH)
+        return found

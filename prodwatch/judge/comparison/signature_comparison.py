@@ -42,28 +42,26 @@ class SignatureComparison:
     counts when more of its requests fall on the new version than its share of the traffic explains.
     """
 
-    def __init__(
-        self,
-        function: str,
-        version: str,
-        baseline: str | None,
-        limits: SignatureLimits,
-        *,
-        requests_before: int | None = None,
-    ) -> None:
+    def __init__(self, function: str, version: str, baseline: str | None, limits: SignatureLimits) -> None:
         self.function = function
         self.version = version
         self.baseline = baseline
         self._limits = limits
-        self._requests_before = requests_before
-        """Requests of the old version in the windows before the release; None where they were not read."""
+        self._requests_before = 0
+        """Requests of the old version that were read from before the release."""
         self._counts: dict[SignatureKey, tuple[int, int]] = {}
         self._processes: dict[SignatureKey, RestartedProcess] = {}
         self._worse: set[SignatureKey] = set()
         self._requests = 0
         self._alone_requests = 0
+        """Requests of the new version since the old one served last."""
         self._alone: dict[SignatureKey, int] = {}
+        """Of these, the ones with each signature."""
         self._next_restart_ms: int | None = None
+
+    def add_before(self, batch: RequestBatch) -> None:
+        """Learn from a batch that ended before the release."""
+        self._requests_before += batch.of(self.baseline).requests
 
     def shift(self) -> None:
         """Note a change of the weights."""
@@ -79,7 +77,12 @@ class SignatureComparison:
         together = canary.requests > 0 and baseline.requests > 0
         share = canary.requests / (canary.requests + baseline.requests) if together else 1.0
         self._requests += canary.requests
-        if not together:
+        if baseline.requests:
+            self._alone_requests = 0
+            self._alone.clear()
+        # Late records do not show that the old version has stopped: its own records were in time.
+        alone = not baseline.requests and not batch.late
+        if alone:
             self._alone_requests += canary.requests
         logged = sorted({*canary.signatures, *baseline.signatures})
         for key in logged:
@@ -89,7 +92,7 @@ class SignatureComparison:
             if together:
                 process = self._processes.setdefault(key, RestartedProcess())
                 process.add(log_rate_factors(new, old, share, ALTERNATIVES))
-            else:
+            elif alone:
                 self._alone[key] = self._alone.get(key, 0) + new
         needed = math.log(self.needed)
         self._worse |= {key for key in logged if self._log_evidence(key) >= needed}

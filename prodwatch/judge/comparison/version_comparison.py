@@ -9,9 +9,8 @@ from typing import NamedTuple
 from prodwatch.judge.comparison.bad_shares import BadShareProcess
 from prodwatch.judge.comparison.before_after import fisher_exact
 from prodwatch.judge.comparison.dispersion import NOT_RANDOM
-from prodwatch.judge.comparison.duration_histogram import DurationHistogram
 from prodwatch.judge.comparison.effect import rates
-from prodwatch.judge.comparison.latency import LatencyProcess
+from prodwatch.judge.comparison.latency import DurationHistogram, LatencyProcess
 from prodwatch.judge.comparison.strata import Stratum
 from prodwatch.model.comparison import (
     Basis,

@@ -37,7 +37,7 @@ class Header(StaticLines):
         signals = self._signals(width - width_of([*left, *title, clock]) - 2)
         right = [*self._slow(width - width_of([*left, *title, *signals, clock]) - 2), *signals, clock]
         if width_of([*left, *right]) > width:
-            # The environment stays, whatever else there is no room for.
+            # The environment is always shown, even when nothing else fits.
             right = [*signals, clock] if width_of([*left, *signals, clock]) <= width else signals
         left += self._place(width - width_of(left) - width_of(right) - 2)
         usage = self.context.store.usage

@@ -18,9 +18,16 @@ def seen(*, before: bool | None = False, accepted: str | None = None) -> SeenSig
 
 
 def compared(
-    *events: tuple[int, int], canary: int = 138, baseline: int = 1242, others: int = 0, before: int | None = None
+    *events: tuple[int, int],
+    canary: int = 138,
+    baseline: int = 1242,
+    others: int = 0,
+    before: int = 0,
+    late: bool = False,
 ) -> SignatureComparison:
-    comparison = SignatureComparison("pay", "42", "41", SignatureLimits(), requests_before=before)
+    comparison = SignatureComparison("pay", "42", "41", SignatureLimits())
+    old = {"41": VersionCounts(requests=before)}
+    comparison.add_before(RequestBatch(function="pay", start_ms=-BATCH_MS, end_ms=0, versions=old))
     for number, each in enumerate(events):
         rare = {(KEY[0], f"rare {other}"): 1 for other in range(others)}
         versions = {
@@ -28,7 +35,9 @@ def compared(
             "41": VersionCounts(requests=baseline, signatures={KEY: each[1], **rare}),
         }
         start = number * BATCH_MS
-        comparison.add(RequestBatch(function="pay", start_ms=start, end_ms=start + BATCH_MS, versions=versions))
+        comparison.add(
+            RequestBatch(function="pay", start_ms=start, end_ms=start + BATCH_MS, versions=versions, late=late)
+        )
     return comparison
 
 
@@ -80,16 +89,31 @@ def test_an_accepted_signature_is_shown_and_never_fails() -> None:
 
 
 def test_without_the_old_version_absence_before_counts_from_three_requests_on() -> None:
-    def found(count: int, *, before: int | None = 20_000, known: bool | None = False) -> Status:
+    def found(count: int, *, before: int = 20_000, known: bool | None = False) -> Status:
         return compared((count, 0), baseline=0, before=before).result(seen(before=known)).status
 
     assert found(3) is Status.FAIL
     assert found(2) is Status.INCONCLUSIVE
     assert found(3, before=100) is Status.INCONCLUSIVE
-    assert found(3, before=None) is Status.INCONCLUSIVE
+    assert found(3, before=0) is Status.INCONCLUSIVE
     assert found(3, known=None) is Status.INCONCLUSIVE
     assert found(3, known=True) is Status.INCONCLUSIVE
 
 
 def test_a_signature_stays_bound_when_the_old_version_logs_it_later() -> None:
     assert compared((5, 0), (0, 40), (0, 40)).result(seen()).status is Status.FAIL
+
+
+def test_late_records_of_the_new_version_are_no_time_without_the_old_one() -> None:
+    found = compared((3, 0), baseline=0, before=20_000, late=True).result(seen())
+    assert found.status is Status.INCONCLUSIVE
+
+
+def test_a_batch_of_the_old_version_ends_the_time_without_it() -> None:
+    comparison = compared((2, 0), baseline=0, before=20_000)
+    for versions in (
+        {"41": VersionCounts(requests=20)},
+        {"42": VersionCounts(requests=138, signatures={KEY: 1})},
+    ):
+        comparison.add(RequestBatch(function="pay", start_ms=BATCH_MS, end_ms=2 * BATCH_MS, versions=versions))
+    assert comparison.result(seen()).status is Status.INCONCLUSIVE
