@@ -39,7 +39,7 @@ def test_an_option_wins_over_the_file(root: Path, options: Common, scenario: str
 
 
 def test_an_unknown_scenario_is_a_configuration_error_that_lists_the_known_ones(root: Path) -> None:
-    with pytest.raises(ConfigurationError, match=f'no staged release "ugly"; known: {", ".join(SCENARIOS)}'):
+    with pytest.raises(ConfigurationError, match=f'unknown staged release "ugly"; known: {", ".join(SCENARIOS)}'):
         load(Common(env="demo", root=root, scenario="ugly"), quiet=True)
 
 

@@ -83,7 +83,7 @@ def test_a_port_in_use_is_named() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scenario": "ugly"}, "no staged release"),
+        ({"scenario": "ugly"}, "unknown staged release"),
         ({"at": "soon"}, "not a moment"),
         ({"speed": 0.0}, "speed must be"),
     ],
@@ -121,7 +121,9 @@ def test_the_child_gets_no_aws_variables() -> None:
     assert made["PYTHONPATH"].split(os.pathsep)[0] == "/x"
 
 
-@pytest.mark.parametrize(("arguments", "message"), [(["--scenario=ugly"], "no staged release"), (["--at=x"], "moment")])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["--scenario=ugly"], "unknown staged release"), (["--at=x"], "moment")]
+)
 def test_the_module_names_a_wrong_option(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

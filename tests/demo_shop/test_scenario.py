@@ -36,7 +36,7 @@ def test_unknown_moment_names_the_known_ones(at: str) -> None:
 def test_unknown_scenario_names_the_known_ones() -> None:
     with pytest.raises(
         ConfigurationError,
-        match='no staged release "ugly"; known: bad, config-only, good, no-traffic, outage, slow-burn',
+        match='unknown staged release "ugly"; known: bad, config-only, good, no-traffic, outage, slow-burn',
     ):
         load("ugly")
 
