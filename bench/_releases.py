@@ -164,10 +164,15 @@ class Stream:
         if self.release.late_s <= BATCH_S:
             return (_batch(index, {NEW: canary.counts, OLD: baseline.counts}),)
         # Closed before any of the new version's lines: two thirds of them come one look later, the rest after two.
-        first = binomial(self.random, canary.counts.requests, 2 / 3)
-        for delay, requests in ((1, first), (2, canary.counts.requests - first)):
+        counts = canary.counts
+        first = binomial(self.random, counts.requests, 2 / 3)
+        warm = len(counts.warm_ms) * first // max(1, counts.requests)
+        for delay, requests, durations_ms in (
+            (1, first, counts.warm_ms[:warm]),
+            (2, counts.requests - first, counts.warm_ms[warm:]),
+        ):
             failed, environments = self._bad(requests, bad)
-            late = VersionCounts(requests=requests, failed=failed, environments=environments)
+            late = VersionCounts(requests=requests, failed=failed, environments=environments, warm_ms=durations_ms)
             self.overdue.setdefault(index + delay, []).append(_batch(index, {NEW: late}, late=True))
         return (*self.overdue.pop(index, ()), _batch(index, {OLD: baseline.counts}))
 
@@ -298,9 +303,11 @@ HARMFUL = (
     Release("errors 60 → 100 %", harmful=True, base=0.6, bad=1.0),
     Release("errors 1 % from 7.5 min on", harmful=True, bad=0.01, onset_min=7.5),
     Release("errors 1 % from 10 min on", harmful=True, bad=0.01, onset_min=10.0),
+    Release("errors 0.1 → 5 %, REPORT 70 s late on the canary", harmful=True, bad=0.05, late_s=70),
     Release("p95 × 1.2", harmful=True, slower=1.2),
     Release("p95 × 1.3", harmful=True, slower=1.3),
     Release("p95 × 1.5", harmful=True, slower=1.5),
+    Release("p95 × 1.5, REPORT 70 s late on the canary", harmful=True, slower=1.5, late_s=70),
     Release("tail × 8 in 2 %", harmful=True, tail=0.02),
     Release("tail × 8 in 5 %", harmful=True, tail=0.05),
     Release("signature in 0.1 %", harmful=True, signature=0.001),

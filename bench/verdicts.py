@@ -157,9 +157,9 @@ class Judge:
 
     def __init__(self, stream: Stream) -> None:
         limits = Compare()
-        self.versions = VersionComparison("orders", NEW, OLD, limits)
+        self.versions = VersionComparison(RELEASE.id.subject, NEW, OLD, limits)
         assert limits.signatures is not None
-        self.signatures = SignatureComparison("orders", NEW, OLD, limits.signatures)
+        self.signatures = SignatureComparison(RELEASE.id.subject, NEW, OLD, limits.signatures)
         self.logged = set()
         for batch in stream.before():
             self.versions.add_before(batch)
@@ -399,7 +399,7 @@ HARM_FLOOR = (
     "errors 60 → 100 %",
 )
 """Cells that are worse by the harm floor at the old rate or by more, from the shift on."""
-UNDECIDED = ("quiet night", "blips of 20 %", "clumps", "REPORT 70 s", "all at once")
+UNDECIDED = ("quiet night", "blips of 20 %", "clumps", "all at once")
 """Harmless cells that need not pass: little traffic, base rates above 5 %, or assumptions that do not hold."""
 
 

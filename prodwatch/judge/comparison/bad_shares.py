@@ -52,12 +52,25 @@ class BadShareProcess:
         if self._by_weight[-1]:
             self._by_weight.append([])
 
-    def add(self, stratum: Stratum, environments: Environments, *, late: bool = False) -> None:
-        """Judge one closed batch, or the `late` records of one."""
-        self._process.add(log_odds_factors(stratum, 1.0, ALTERNATIVES), stratum)
+    def add(
+        self,
+        stratum: Stratum,
+        environments: Environments,
+        *,
+        late: bool = False,
+        unspent: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Judge one closed batch, or the `late` records of one.
+
+        `unspent` are requests of the old version in an earlier stratum of the same batch, and the bad ones of them:
+        late records are compared with them, and their sums count once.
+        """
+        requests, bad = unspent
+        judged = stratum._replace(baseline=stratum.baseline + requests, baseline_bad=stratum.baseline_bad + bad)
+        self._process.add(log_odds_factors(judged, 1.0, ALTERNATIVES), judged)
         if self._interval is not None:
-            self._interval.add(stratum)
-        self._strata.append(stratum)
+            self._interval.add(judged)
+        self._strata.append(judged)
         self._by_weight[-1].append(stratum)
         if not late:
             self._on_time.append(stratum)

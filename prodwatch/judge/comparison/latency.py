@@ -45,20 +45,36 @@ class LatencyProcess:
         for each in self._processes:
             each.restart()
 
+    def usual(self) -> tuple[float, ...] | None:
+        """Return the old version's quantiles in ms, from the batches so far; None before there are enough."""
+        if len(self._earlier) < FEWEST_TO_CALIBRATE:
+            return None
+        earlier = sorted(self._earlier)
+        return tuple(quantile_of(earlier, each) for each in QUANTILES)
+
     def add(self, canary_ms: Sequence[float], baseline_ms: Sequence[float]) -> bool:
         """Judge one batch of warm durations, then learn from it; return whether it was judged."""
-        judged = len(self._earlier) >= FEWEST_TO_CALIBRATE
-        if judged:
-            earlier, canary, baseline = sorted(self._earlier), sorted(canary_ms), sorted(baseline_ms)
-            for quantile, process in zip(QUANTILES, self._processes, strict=True):
-                at = quantile_of(earlier, quantile)
-                above = len(canary) - bisect_right(canary, self.limit(at))
-                usual = len(baseline) - bisect_right(baseline, at)
-                stratum = Stratum(len(canary), above, len(baseline), usual)
-                process.add(log_odds_factors(stratum, 1.0, ALTERNATIVES))
-            self.highest = max(self.highest, self.log_evidence())
-        self._earlier.extend(baseline_ms)
-        return judged
+        usual = self.usual()
+        self.calibrate(baseline_ms)
+        if usual is None:
+            return False
+        self.judge(canary_ms, baseline_ms, usual)
+        return True
+
+    def judge(self, canary_ms: Sequence[float], baseline_ms: Sequence[float], usual: Sequence[float]) -> None:
+        """Judge warm durations of one batch; `usual` are the quantiles of before that batch."""
+        canary, baseline = sorted(canary_ms), sorted(baseline_ms)
+        self.add_exceedances(
+            [
+                Stratum(
+                    len(canary),
+                    len(canary) - bisect_right(canary, self.limit(at)),
+                    len(baseline),
+                    len(baseline) - bisect_right(baseline, at),
+                )
+                for at in usual
+            ]
+        )
 
     def add_exceedances(self, strata: Sequence[Stratum]) -> None:
         """Judge one batch of counts above limits that were fixed before, one stratum per quantile."""

@@ -8,6 +8,7 @@ import msgspec
 
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
+from prodwatch.judge.comparison.unpaired_batches import UnpairedBatches
 from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
 from prodwatch.judge.signatures.readable import readable
 from prodwatch.judge.signatures.signature import signature_id
@@ -57,6 +58,7 @@ class SignatureComparison:
         """Requests of the new version since the old one served last."""
         self._alone: dict[SignatureKey, int] = {}
         """Of these, the ones with each signature."""
+        self._unpaired = UnpairedBatches(version, baseline)
         self._next_restart_ms: int | None = None
 
     def add_before(self, batch: RequestBatch) -> None:
@@ -74,8 +76,10 @@ class SignatureComparison:
             for each in self._processes.values():
                 each.restart()
         canary, baseline = batch.of(self.version), batch.of(self.baseline)
-        together = canary.requests > 0 and baseline.requests > 0
-        share = canary.requests / (canary.requests + baseline.requests) if together else 1.0
+        partner = self._unpaired.partner_of(batch)
+        served = baseline.requests + (partner.requests if partner is not None else 0)
+        together = canary.requests > 0 and served > 0
+        share = canary.requests / (canary.requests + served) if together else 1.0
         self._requests += canary.requests
         if baseline.requests:
             self._alone_requests = 0
@@ -84,14 +88,15 @@ class SignatureComparison:
         alone = not baseline.requests and not batch.late
         if alone:
             self._alone_requests += canary.requests
-        logged = sorted({*canary.signatures, *baseline.signatures})
+        unspent = partner.signatures if partner is not None else {}
+        logged = sorted({*canary.signatures, *baseline.signatures, *unspent})
         for key in logged:
             new, old = canary.signatures.get(key, 0), baseline.signatures.get(key, 0)
             before = self._counts.get(key, (0, 0))
             self._counts[key] = (before[0] + new, before[1] + old)
             if together:
                 process = self._processes.setdefault(key, RestartedProcess())
-                process.add(log_rate_factors(new, old, share, ALTERNATIVES))
+                process.add(log_rate_factors(new, old + unspent.get(key, 0), share, ALTERNATIVES))
             elif alone:
                 self._alone[key] = self._alone.get(key, 0) + new
         needed = math.log(self.needed)

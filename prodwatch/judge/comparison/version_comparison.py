@@ -12,6 +12,7 @@ from prodwatch.judge.comparison.dispersion import NOT_RANDOM
 from prodwatch.judge.comparison.effect import rates
 from prodwatch.judge.comparison.latency import DurationHistogram, LatencyProcess
 from prodwatch.judge.comparison.strata import Stratum
+from prodwatch.judge.comparison.unpaired_batches import WAITING_BATCHES, UnpairedBatches
 from prodwatch.model.comparison import (
     Basis,
     ComparedVersion,
@@ -106,6 +107,7 @@ class VersionComparison:
         self._latency = (
             _LatencyComparison(limits.latency, comparisons, by_count) if limits.latency is not None else None
         )
+        self._unpaired = UnpairedBatches(version, baseline)
         self._next_restart_ms: int | None = None
         self._last_end_ms: int | None = None
 
@@ -138,12 +140,13 @@ class VersionComparison:
             self._next_restart_ms = batch.start_ms + RESTART_MS
             for process in self._processes():
                 process.restart()
-        if canary.requests and baseline.requests and not batch.late:
-            self._last_end_ms = batch.end_ms
+        partner = self._unpaired.partner_of(batch)
+        if (canary.requests and baseline.requests and not batch.late) or partner is not None:
+            self._last_end_ms = max(batch.end_ms, self._last_end_ms or 0)
         for errors in self._errors.values():
-            errors.add(batch, canary, baseline)
+            errors.add(batch, canary, baseline, partner)
         if self._latency is not None:
-            self._latency.add(canary, baseline)
+            self._latency.add(batch, canary, baseline, partner)
 
     def results(self) -> tuple[ComparisonResult, ...]:
         """Return every comparison as of now.
@@ -192,7 +195,10 @@ class _ErrorComparison:
     def add_last_week(self, counts: VersionCounts) -> None:
         self._last_week = _sum(self._last_week, counts.requests, self._kind.bad(counts))
 
-    def add(self, batch: RequestBatch, canary: VersionCounts, baseline: VersionCounts) -> None:
+    def add(
+        self, batch: RequestBatch, canary: VersionCounts, baseline: VersionCounts, partner: VersionCounts | None
+    ) -> None:
+        """Judge one batch; `partner` are earlier requests of the old version that late ones are compared with."""
         bad = self._kind.bad(canary)
         if batch.basis == "counts" and not self._by_count:
             self._count()
@@ -201,7 +207,8 @@ class _ErrorComparison:
             return
         environments = canary.environments if self._kind.name == "errors" else {}
         stratum = Stratum(canary.requests, bad, baseline.requests, self._kind.bad(baseline))
-        self.process.add(stratum, environments, late=batch.late)
+        unspent = (partner.requests, self._kind.bad(partner)) if partner is not None else (0, 0)
+        self.process.add(stratum, environments, late=batch.late, unspent=unspent)
 
     def _count(self) -> None:
         self._by_count = True
@@ -343,12 +350,31 @@ class _LatencyComparison:
         self._baseline = DurationHistogram()
         self._cold_starts = (0, 0)
         """Of the new and of the old version."""
+        self._usual: dict[int, tuple[float, ...]] = {}
+        """Start of a batch without the new version → quantiles of the old one before it."""
 
-    def add(self, canary: VersionCounts, baseline: VersionCounts) -> None:
+    def add(
+        self, batch: RequestBatch, canary: VersionCounts, baseline: VersionCounts, partner: VersionCounts | None
+    ) -> None:
+        """Judge one batch; `partner` are earlier requests of the old version that late ones are compared with."""
         new, old = self._cold_starts
         self._cold_starts = (new + canary.cold_starts, old + baseline.cold_starts)
+        if partner is not None:
+            usual = self._usual.pop(batch.start_ms, None)
+            self.process.calibrate(baseline.warm_ms)
+            if usual is not None:
+                together = (*partner.warm_ms, *baseline.warm_ms)
+                self.process.judge(canary.warm_ms, together, usual)
+                self._canary.add(canary.warm_ms)
+                self._baseline.add(baseline.warm_ms)
+            return
         if canary.warm_ms and not baseline.warm_ms:
             return
+        if not batch.late and not canary.requests and (usual := self.process.usual()) is not None:
+            # Late requests of this batch are judged by the quantiles of now, which their partners have no part in.
+            self._usual[batch.start_ms] = usual
+            while len(self._usual) > WAITING_BATCHES:
+                del self._usual[next(iter(self._usual))]
         if self.process.add(canary.warm_ms, baseline.warm_ms):
             self._canary.add(canary.warm_ms)
             self._baseline.add(baseline.warm_ms)

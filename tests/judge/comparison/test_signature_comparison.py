@@ -117,3 +117,24 @@ def test_a_batch_of_the_old_version_ends_the_time_without_it() -> None:
     ):
         comparison.add(RequestBatch(function="pay", start_ms=BATCH_MS, end_ms=2 * BATCH_MS, versions=versions))
     assert comparison.result(seen()).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("old", "status"), [(0, Status.FAIL), (45, Status.INCONCLUSIVE)])
+def test_late_records_of_the_new_version_are_compared_with_those_of_their_batch(old: int, status: Status) -> None:
+    comparison = compared((0, old), canary=0)
+    late = {"42": VersionCounts(requests=138, signatures={KEY: 5})}
+    comparison.add(RequestBatch(function="pay", start_ms=0, end_ms=BATCH_MS, versions=late, late=True))
+    found = comparison.result(seen())
+    assert (found.status, found.canary, found.baseline) == (status, 5, old)
+
+
+def test_late_records_without_a_signature_weigh_against_it_being_bound() -> None:
+    comparison = compared((2, 0), (0, 9))
+    before = comparison.result(seen()).evidence
+    comparison = compared((2, 0))
+    start = BATCH_MS
+    old = {"41": VersionCounts(requests=1242, signatures={KEY: 9})}
+    comparison.add(RequestBatch(function="pay", start_ms=start, end_ms=2 * start, versions=old))
+    late = {"42": VersionCounts(requests=138)}
+    comparison.add(RequestBatch(function="pay", start_ms=start, end_ms=2 * start, versions=late, late=True))
+    assert comparison.result(seen()).evidence == pytest.approx(before)

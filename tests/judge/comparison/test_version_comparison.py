@@ -245,10 +245,44 @@ def test_a_batch_of_routes_alone_changes_nothing() -> None:
     assert plain.results() == interleaved.results()
 
 
-def test_a_version_whose_records_all_come_late_passes_when_its_bake_excludes_harm() -> None:
-    rng = random.Random(12)
+def all_late(rate: float, *, slower: float = 1.0, batches: int = 30) -> VersionComparison:
+    """Return a comparison in which every record of the new version comes after its batch was closed."""
+    rng = random.Random(7)
     comparison = VersionComparison("pay", "42", "41", Compare())
-    for number in range(40):
+    for number in range(10):
+        comparison.add_before(batch(number - 10, VersionCounts(), counts(rng, 1380, 0.001)))
+    for number in range(batches):
         comparison.add(batch(number, VersionCounts(), counts(rng, 1242, 0.001)))
-        comparison.add(batch(number, counts(rng, 138, 0.001), VersionCounts(), late=True))
+        if number:
+            comparison.add(batch(number - 1, counts(rng, 138, rate, slower=slower), VersionCounts(), late=True))
+    return comparison
+
+
+def test_a_version_whose_records_all_come_late_passes_when_its_bake_excludes_harm() -> None:
+    comparison = all_late(0.001)
     assert result(comparison, "errors").status is Status.PASS
+    latency = result(comparison, "latency")
+    assert (latency.status, latency.canary.requests) == (Status.PASS, 29 * 138)
+    assert comparison.last_end_ms == 29 * BATCH_MS
+
+
+@pytest.mark.parametrize(("kind", "rate", "slower"), [("errors", 0.05, 1.0), ("latency", 0.001, 1.5)])
+def test_harm_in_records_that_all_come_late_fails(kind: str, rate: float, slower: float) -> None:
+    assert result(all_late(rate, slower=slower, batches=6), kind).status is Status.FAIL
+
+
+def test_requests_of_the_old_version_are_compared_once() -> None:
+    rng = random.Random(8)
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    comparison.add_before(batch(-1, VersionCounts(), counts(rng, 1380, 0.001)))
+    comparison.add(batch(0, VersionCounts(), counts(rng, 1242, 0.001)))
+    assert result(comparison, "latency").canary.requests == 0
+    comparison.add(batch(0, counts(rng, 138, 0.5, slower=9.0), VersionCounts(), late=True))
+    once = {each.kind: each for each in comparison.results()}
+    assert once["errors"].evidence > 1
+    comparison.add(batch(0, counts(rng, 138, 0.5, slower=9.0), VersionCounts(), late=True))
+    for each in comparison.results():
+        assert each.evidence == once[each.kind].evidence
+        assert each.baseline.requests == 1242
+    assert result(comparison, "latency").canary.requests == 138
+    assert result(comparison, "errors").canary.requests == 2 * 138
