@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import socket
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from prodwatch.cli.browser_server import Server
 
 DEFAULT = "127.0.0.1:8000"
+LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- the user's choice, not a default
+"""Host that listens on all interfaces → its loopback address."""
 
 
 def serve(where: str, arguments: Sequence[str]) -> int:
@@ -22,7 +25,8 @@ def serve(where: str, arguments: Sequence[str]) -> int:
     server = make_server(host, port, arguments, token := secrets.token_urlsafe(24))
     from prodwatch.cli.stderr import say
 
-    say(f"the dashboard is at {base_url(host, port)}/?token={token}")
+    for url, reach in addresses(host, port):
+        say(f"the dashboard is at {url}/?token={token}{reach}")
     say("anyone with this address can use the dashboard; Ctrl-C stops it")
     server.serve()
     return 0
@@ -47,6 +51,16 @@ def address(where: str) -> tuple[str, int]:
 def base_url(host: str, port: int) -> str:
     """Return the address of the server, without a path."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def addresses(host: str, port: int) -> tuple[tuple[str, str], ...]:
+    """Return the addresses that a browser can open, each with its reach, also for `0.0.0.0` and `::`."""
+    if host not in LOOPBACK_OF_ALL:
+        return ((base_url(host, port), ""),)
+    return (
+        (base_url(LOOPBACK_OF_ALL[host], port), " on this machine"),
+        (base_url(socket.gethostname(), port), " from machines that know this one by that name"),
+    )
 
 
 def make_server(host: str, port: int, arguments: Sequence[str], token: str) -> Server:

@@ -24,6 +24,12 @@ class Server(TextualServer):
         app.middlewares.append(guard(self._token, self.port))
         return app
 
+    async def handle_index(self, request: web.Request) -> web.StreamResponse:
+        """Serve the page with the addresses of its parts under the host by which the browser reached it."""
+        self.public_url = f"{request.scheme}://{request.host}"
+        # Makes the page without giving way, so no other request's address comes in between.
+        return await super().handle_index(request)
+
     async def on_startup(self, app: web.Application) -> None:
         """Print nothing: the address is already on the terminal."""
 

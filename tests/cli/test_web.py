@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientSession, CookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from prodwatch.cli.browser import address, base_url, make_server
+from prodwatch.cli.browser import address, addresses, base_url, make_server
 from prodwatch.cli.browser_server import cookie_name, guard
 from prodwatch.cli.options import Common
 from prodwatch.errors import ConfigurationError
@@ -105,6 +106,23 @@ def test_K25_an_ipv6_address_has_brackets_in_a_url_only(host: str, url: str) -> 
     assert base_url(host, PORT) == url
     server = make_server(host, PORT, (), TOKEN)
     assert (server.host, server.public_url) == (host, url)
+
+
+@pytest.mark.parametrize(("host", "loopback"), [("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000")])
+def test_every_printed_address_can_be_opened(host: str, loopback: str) -> None:
+    (here, _), (named, reach) = addresses(host, PORT)
+    assert (here, named) == (loopback, f"http://{socket.gethostname()}:{PORT}")
+    assert "know this one by that name" in reach
+    assert addresses("127.0.0.1", PORT) == (("http://127.0.0.1:8000", ""),)
+
+
+async def test_the_page_finds_its_parts_under_the_name_by_which_it_was_reached() -> None:
+    server = make_server("0.0.0.0", PORT, (), TOKEN)
+    async with TestClient(TestServer(await server._make_app())) as browser:
+        headers = {"Cookie": f"{COOKIE}={TOKEN}", "Host": "build-7.example:9000"}
+        page = await (await browser.get("/", headers=headers)).text()
+    assert "ws://build-7.example:9000/ws" in page
+    assert "0.0.0.0" not in page
 
 
 async def test_K25_two_dashboards_of_one_host_leave_each_other_logged_in() -> None:

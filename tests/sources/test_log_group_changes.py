@@ -14,6 +14,7 @@ from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, SourcePhase
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.logs.discovery import is_of_unreadable_class, unreadable_class
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import START, FakeClock
@@ -193,6 +194,19 @@ class OtherClass(LogDoor):
                 operation=operation,
             )
         return await super().answer(service, operation, params)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "remedy"),
+    [("INFREQUENT_ACCESS", "(Infrequent Access); query its lines with CloudWatch Logs Insights"), ("DELIVERY", "S3")],
+)
+def test_W8_the_notice_names_the_class_and_the_place_of_its_lines(class_name: str, remedy: str) -> None:
+    message = f"The log group g is of log-group-class {class_name}. FilterLogEvents is not supported for this log class"
+    error = AwsError(message, code="InvalidOperationException", reason=Reason.API_ERROR, service="logs", operation="x")
+    assert is_of_unreadable_class(error)
+    assert remedy in unreadable_class(error)
+    assert "new group of class Standard" in unreadable_class(error)
+    assert ("Insights" in unreadable_class(error)) is (class_name != "DELIVERY")
 
 
 async def test_W8_a_group_of_another_class_is_named_once_and_holds_no_other_up() -> None:

@@ -108,3 +108,27 @@ async def test_B15_two_thousand_lines_a_second(share: float, seconds: float) -> 
 
 async def test_B15_late_lines_are_shown_within_ten_seconds_where_the_window_is_small() -> None:
     await measure(FakeClock(), 20, 120, late=True)
+
+
+@pytest.mark.parametrize("groups", [1, 22])
+async def test_the_first_line_of_a_quiet_group_is_shown_within_ten_seconds(groups: int) -> None:
+    clock = FakeClock()
+    door = UnevenPages(clock, is_uneven=False)
+    names = [f"{GROUP}-{number}" for number in range(groups)]
+    for name in names:
+        door.region.logs.create_group(name)
+    source = LogSource(
+        door, [LogTarget(group=name) for name in names], clock=clock, parse=plain_line, since=clock.now()
+    )
+    screen, visible_s = Latencies(clock), dict[str, float]()
+    async with shown(source, screen):
+        await clock.advance(60.0)
+        for number, name in enumerate(names * (12 // groups or 1)):
+            text, now_s = f"line {number}", clock.now().timestamp()
+            door.region.logs.put(name, "s", [(int(now_s * 1000), text)], visible_ms=int(now_s * 1000))
+            visible_s[text] = now_s
+            # Long enough for a single group to become quiet, and every phase of its pauses is met.
+            await clock.advance(61.7 if groups == 1 else 0.7)
+        await clock.advance(20.0)
+    assert screen.shown_s.keys() == visible_s.keys()
+    assert max(screen.shown_s[text] - at_s for text, at_s in visible_s.items()) <= LATE_S

@@ -8,7 +8,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, QUIET_EVERY_S, URGENT_TURNS, PollSchedule
+from prodwatch.sources.logs.poll_schedule import (
+    BUSY_EVERY_S,
+    QUIET_EVERY_S,
+    URGENT_TURNS,
+    PollSchedule,
+    longest_pause_s,
+)
 
 
 def run(agenda: PollSchedule, busy: set[str], *, seconds: float, calls_per_s: float) -> dict[str, list[float]]:
@@ -37,6 +43,10 @@ def test_a_busy_group_is_read_each_second_and_a_quiet_one_ever_more_rarely() -> 
     reads = run(agenda, {"busy"}, seconds=60, calls_per_s=20)
     assert max(gaps(reads["busy"])) <= BUSY_EVERY_S + 0.05
     assert [round(gap) for gap in gaps(reads["quiet"])][:7] == [*QUIET_EVERY_S, QUIET_EVERY_S[-1]]
+
+
+def test_quiet_groups_rest_longer_where_many_share_the_calls() -> None:
+    assert [longest_pause_s(sharing) for sharing in (1, 22, 30, 38, 10_000)] == [9.0, 9.0, 12.0, 15.0, 15.0]
 
 
 def test_B15_a_scan_is_judged_over_all_its_pages_and_timed_from_its_start() -> None:

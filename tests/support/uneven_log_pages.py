@@ -18,17 +18,25 @@ _FIRST, _LAST = "first", "last"
 class UnevenPages(LogDoor):
     """Every scan begins with an empty page and ends with an empty one; its other pages are `share` full."""
 
-    def __init__(self, clock: FakeClock, *, share: float = 1.0, members: frozenset[str] = frozenset()) -> None:
-        """Leave `members` out of every event: AWS promises none of them."""
+    def __init__(
+        self,
+        clock: FakeClock,
+        *,
+        share: float = 1.0,
+        members: frozenset[str] = frozenset(),
+        is_uneven: bool = True,
+    ) -> None:
+        """Leave `members` out of every event: AWS promises none of them. Pages that are not uneven are whole."""
         super().__init__(clock)
         self._members = members
+        self._is_uneven = is_uneven
         self._limiter = RateLimiter(clock)
         self._limit = int(10_000 * share)
 
     async def answer(self, service: str, operation: str, params: Mapping[str, Any]) -> Any:
         """Respond within the quota that prodwatch keeps."""
         await self._limiter.bucket("", "", service, operation).acquire()
-        if operation != "FilterLogEvents":
+        if operation != "FilterLogEvents" or not self._is_uneven:
             return await super().answer(service, operation, params)
         token = params.get("nextToken")
         if token is None or token == _LAST:

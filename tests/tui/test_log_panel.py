@@ -336,6 +336,21 @@ async def test_finding_counts_takes_a_regex_and_says_what_is_wrong(run: Any) -> 
         await bench.sees("is not a regular expression")
 
 
+async def test_K26_highlighting_that_is_given_up_is_said_on_the_screen(run: Any) -> None:
+    async with run(keys=["2"], quiet=True, notifications=True) as bench:
+        bench.store.apply(lines(0, 20))
+        await bench.frames()
+        panel = panel_of(bench)
+        panel.apply_find("/(a|a)*$/")
+        await bench.until(lambda: panel.is_searching)
+        slow = LogRecord(NOW_MS + 30, "a" * 60 + "!", "/aws/lambda/g", level=Level.INFO)
+        bench.store.apply(Batch(source="logs", records=(slow,)))
+        await bench.sees("stopped after 20 ms")
+        await bench.sees("is highlighted")
+        await bench.until(lambda: not panel.is_searching)
+        await bench.sees("line-000019")
+
+
 async def test_what_was_entered_before_comes_back_on_every_screen_and_a_draft_is_kept(run: Any) -> None:
     async with run(keys=["2"]) as bench:
         panel = panel_of(bench)

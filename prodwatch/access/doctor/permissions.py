@@ -15,7 +15,7 @@ from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.status import Reason
-from prodwatch.sources.logs.discovery import UNREADABLE_CLASS, discover_groups, is_of_unreadable_class
+from prodwatch.sources.logs.discovery import discover_groups, is_of_unreadable_class, unreadable_class
 
 AT_ONCE = 8
 TIMEOUT_S = 10.0
@@ -96,7 +96,7 @@ def _refused(use: RequiredCall, caught: AwsError) -> _Outcome:
     if caught.reason in _UNDECIDED:
         return _Outcome("unknown", caught.message)
     if use.service == "logs" and is_of_unreadable_class(caught):
-        return _Outcome("warn" if use.optional else "problem", UNREADABLE_CLASS)
+        return _Outcome("warn" if use.optional else "problem", unreadable_class(caught))
     # AWS evaluated the request itself, so the permission exists; a missing resource may still be worth a warning.
     if use.resource == ANY or not _is_missing(use, caught):
         return _Outcome("ok", "")

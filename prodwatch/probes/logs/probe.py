@@ -23,7 +23,7 @@ from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.decode import unambiguous
 from prodwatch.probes.logs.pattern import Keeps, keeper
 from prodwatch.probes.logs.spec import is_version
-from prodwatch.sources.logs.discovery import UNREADABLE_CLASS, is_of_unreadable_class
+from prodwatch.sources.logs.discovery import is_of_unreadable_class, unreadable_class
 
 MAX_LINES = 10_000
 """Largest number of lines read; with more, `complete` is false."""
@@ -198,7 +198,7 @@ async def _group(
             calls.met(error)
             return False
         if is_of_unreadable_class(error):
-            calls.incomplete(f'log group "{group}" was not read: {UNREADABLE_CLASS}')
+            calls.incomplete(f'log group "{group}" was not read: {unreadable_class(error)}')
             return True
         raise
     return True

@@ -5,15 +5,25 @@ from __future__ import annotations
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.model.environment import LogTarget
 
-UNREADABLE_CLASS = (
-    "FilterLogEvents does not support the class of this log group (Infrequent Access or Delivery); its lines can be"
-    " read in CloudWatch Logs Insights"
-)
+_LINES_OF_A_CLASS = {
+    "Infrequent Access": "query its lines with CloudWatch Logs Insights (`aws logs start-query`)",
+    "Delivery": "its lines are only where AWS delivers them, in S3 or Firehose",
+}
+"""Class → the place of its lines."""
 
 
 def is_of_unreadable_class(error: AwsError) -> bool:
     """Return whether FilterLogEvents refused a group because of its class, which never changes."""
     return error.code == "InvalidOperationException" and "class" in error.message.casefold()
+
+
+def unreadable_class(error: AwsError) -> str:
+    """Return the reason and the remedy for a group whose class FilterLogEvents refused."""
+    name = "Delivery" if "delivery" in error.message.casefold() else "Infrequent Access"
+    return (
+        f"FilterLogEvents does not support the class of this log group ({name}); {_LINES_OF_A_CLASS[name]}, or have"
+        " the function log to a new group of class Standard, because AWS changes the class of none"
+    )
 
 
 async def discover_groups(aws: AwsApi, target: LogTarget) -> list[str]:

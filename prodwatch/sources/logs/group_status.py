@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from prodwatch.aws.interface import AwsError
 from prodwatch.model.signal import SourcePhase, SourceStatus
 from prodwatch.sources.error_status import error_status
-from prodwatch.sources.logs.discovery import UNREADABLE_CLASS, is_of_unreadable_class
+from prodwatch.sources.logs.discovery import is_of_unreadable_class, unreadable_class
 from prodwatch.sources.logs.live_tail import LiveTail
 from prodwatch.sources.logs.scan_plan import PROMISED_S
 from prodwatch.sources.logs.tailer import GroupTailer
@@ -90,7 +90,7 @@ def group_error_status(source: str, error: AwsError, retry_s: float, before: Sou
     """
     status = error_status(source, error, retry_s)
     if is_of_unreadable_class(error):
-        message = f"cannot be read: {UNREADABLE_CLASS}"
+        message = f"cannot be read: {unreadable_class(error)}"
         status = SourceStatus(source=source, phase=SourcePhase.STOPPED, message=message, retry_at=status.retry_at)
     elif error.code == "ResourceNotFoundException":
         waiting = "does not exist yet; a function's group appears at its first invocation"

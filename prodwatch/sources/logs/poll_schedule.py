@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 
 BUSY_EVERY_S = 1.0
 """Time between the starts of scans of a busy group."""
-QUIET_EVERY_S = (1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
+QUIET_EVERY_S = (1.0, 1.0, 1.0, 2.0, 5.0, 9.0)
 """Pause after the first scan without new events, after the second, and so on; the last one for all further scans.
 
-CloudWatch shows lines in batches: a second without a line does not make a busy group quiet.
+CloudWatch shows lines in batches: a second without a line does not make a busy group quiet. With the last pause the
+first new line of a quiet group is shown within ten seconds.
 """
+QUIET_OF_MANY_EVERY_S = 15.0
+"""Longest pause of a quiet group, however many groups share the call budget."""
+QUIET_GROUP_COSTS_S = 0.4
+"""Last pause per group that shares the call budget: quiet groups together take half of AWS's five calls a second."""
 URGENT_TURNS = 3
 """Polls of urgent groups per poll of a quiet one while both are due."""
 
@@ -80,10 +85,12 @@ class PollSchedule:
         scan_done: bool,
         began_s: float | None = None,
         busy_every_s: float = BUSY_EVERY_S,
+        sharing: int = 1,
     ) -> None:
         """Put a group back after a page; a scan in progress continues at once, behind groups already due.
 
-        A group is busy if any page of its scan, which began at `began_s`, had a new event.
+        A group is busy if any page of its scan, which began at `began_s`, had a new event. `sharing` groups have one
+        call budget.
         """
         if not scan_done:
             self._push(self._urgent, group, now_s)
@@ -96,7 +103,8 @@ class PollSchedule:
             return
         quiet_scans = self._quiet_scans[group]
         self._quiet_scans[group] = quiet_scans + 1
-        self._push(self._normal, group, now_s + QUIET_EVERY_S[min(quiet_scans, len(QUIET_EVERY_S) - 1)])
+        pauses_s = (*QUIET_EVERY_S[:-1], longest_pause_s(sharing))
+        self._push(self._normal, group, now_s + pauses_s[min(quiet_scans, len(pauses_s) - 1)])
 
     def postpone(self, group: str, due_s: float) -> None:
         """Put a group back after an error, due at `due_s`."""
@@ -104,3 +112,8 @@ class PollSchedule:
 
     def _push(self, queue: list[_Due], group: str, due_s: float) -> None:
         heapq.heappush(queue, (due_s, next(self._serial), group))
+
+
+def longest_pause_s(sharing: int) -> float:
+    """Return the longest pause of a quiet group when `sharing` groups have one call budget, in seconds."""
+    return min(QUIET_OF_MANY_EVERY_S, max(QUIET_EVERY_S[-1], sharing * QUIET_GROUP_COSTS_S))

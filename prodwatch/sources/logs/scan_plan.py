@@ -98,7 +98,7 @@ class ScanPlan:
     sweep_s: float | None = None
     """Wall time (epoch seconds) of a request for an immediate scan of the promised tier."""
     watched: Sized = ()
-    """All groups that share the call budget."""
+    """All groups of the account and region, which share the call budget."""
     current: Scan | None = None
     """The scan whose page was requested last; None once it is complete."""
     _middle_pages: int = 0

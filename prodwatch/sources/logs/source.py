@@ -87,6 +87,8 @@ class LogSource:
         self._backoff = backoff
         self._id_cap = id_cap
         self._groups: dict[str, _Group] = {}
+        self._groups_in: dict[Place, set[str]] = {}
+        """Groups by account and region, which share one call budget."""
         self._tails: list[LiveTail] = []
         self._schedule = PollSchedule()
         self._clock_steps = ClockStepDetector(clock)
@@ -189,7 +191,9 @@ class LogSource:
             return False
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms, cap=self._id_cap)
         tailer.plan.sweep_s = self._sweep_s
-        tailer.plan.watched = self._groups
+        sharing = self._groups_in.setdefault(place_of(target), set())
+        sharing.add(key)
+        tailer.plan.watched = sharing
         self._groups[key] = _Group(tailer, place_of(target), self._backoff(), SourceStatus(source=f"logs:{key}"))
         if target.live_tail:
             tailer.live = LiveTailMerge()
@@ -275,6 +279,7 @@ class LogSource:
                 scan_done=result.scan_done or result.paused,
                 began_s=group.began_s,
                 busy_every_s=LIVE_EVERY_S if self._is_covered_live(group) else BUSY_EVERY_S,
+                sharing=len(self._groups_in[group.place]),
             )
             if result.scan_done or result.paused:
                 group.began_s = None

@@ -125,9 +125,8 @@ class LogPanel(Panel):
             line = [*line, *_field_pieces(record)]
         try:
             return _with_hits(line, self._find) if self._find else line
-        except FilterError:
-            # The next search of a line reports it; painting must not wait once more.
-            self._find = None
+        except FilterError as error:
+            self._give_up_find(error)
             return line
 
     def head_lines(self, width: int) -> Sequence[Line]:
@@ -324,10 +323,15 @@ class LogPanel(Panel):
         try:
             return find.hits(message)
         except FilterError as error:
-            self._find = None
-            self.generation += 1
-            self.app.notify(str(error), markup=False, severity="warning")
+            self._give_up_find(error)
             return False
+
+    def _give_up_find(self, error: FilterError) -> None:
+        """End the highlighting, so that painting never waits a second time, and say so."""
+        self._find = None
+        self.generation += 1
+        self.refresh()
+        self.app.notify(f"{error}; nothing is highlighted", markup=False, severity="warning")
 
     def action_follow(self) -> None:
         """Follow the tail again."""
