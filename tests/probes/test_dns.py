@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import dns.flags
@@ -15,6 +14,7 @@ import pytest
 
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
+from tests.support.name_server import name_server
 
 Send = Callable[..., Awaitable[Observation]]
 
@@ -45,32 +45,6 @@ def answer(query: bytes) -> bytes:
     return reply.to_wire()
 
 
-class Responder(asyncio.DatagramProtocol):
-    """Answers each question with what `reply` makes of it; None keeps quiet."""
-
-    def __init__(self, reply: Callable[[bytes], bytes | None]) -> None:
-        self.reply = reply
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        said = self.reply(data)
-        if said is not None:
-            self.transport.sendto(said, address)
-
-
-@asynccontextmanager
-async def name_server(reply: Callable[[bytes], bytes | None] = answer) -> AsyncIterator[str]:
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Responder(reply), local_addr=("127.0.0.1", 0)
-    )
-    try:
-        yield f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
-    finally:
-        transport.close()
-
-
 @pytest.mark.parametrize(
     ("name", "record", "answers", "ttl"),
     [
@@ -86,7 +60,7 @@ async def name_server(reply: Callable[[bytes], bytes | None] = answer) -> AsyncI
     ],
 )
 async def test_records(send: Send, name: str, record: str, answers: list[str], ttl: int) -> None:
-    async with name_server() as server:
+    async with name_server(answer) as server:
         seen = await send("dns", name=name, record=record, server=server)
     assert seen.failure is None
     assert seen.document["answers"] == answers
@@ -95,7 +69,7 @@ async def test_records(send: Send, name: str, record: str, answers: list[str], t
 
 
 async def test_host_wins_over_the_checks_own_name_and_a_is_asked_by_default(send: Send) -> None:
-    async with name_server() as server:
+    async with name_server(answer) as server:
         seen = await send("dns", name="the shop resolves", host="shop.example", server=server)
     assert seen.document["answers"] == ["10.0.0.2", "10.0.0.1"]
 
@@ -109,7 +83,7 @@ async def test_host_wins_over_the_checks_own_name_and_a_is_asked_by_default(send
     ],
 )
 async def test_no_answer_is_a_failure_unless_asked_about(send: Send, name: str, rcode: str, says: str) -> None:
-    async with name_server() as server:
+    async with name_server(answer) as server:
         seen = await send("dns", name=name, server=server)
     assert (seen.document["rcode"], seen.document["answers"]) == (rcode, [])
     assert "ttl" not in seen.document
@@ -142,17 +116,14 @@ async def test_a_truncated_answer_is_asked_for_again_over_tcp(send: Send) -> Non
         said = answer(await reader.readexactly(length))
         writer.write(len(said).to_bytes(2) + said)
         await writer.drain()
-        writer.close()
 
     def truncated(query: bytes) -> bytes:
         reply = dns.message.make_response(dns.message.from_wire(query))
         reply.flags |= dns.flags.TC
         return reply.to_wire()
 
-    async with name_server(truncated) as server:
-        stream = await asyncio.start_server(over_tcp, "127.0.0.1", int(server.rpartition(":")[2]))
-        async with stream:
-            seen = await send("dns", name="shop.example", server=server)
+    async with name_server(truncated, over_tcp) as server:
+        seen = await send("dns", name="shop.example", server=server)
     assert seen.document["answers"] == ["10.0.0.2", "10.0.0.1"]
 
 
@@ -172,7 +143,7 @@ async def test_questions_nobody_can_ask(send: Send, params: dict[str, Any]) -> N
 
 
 async def test_servers_of_this_machine_are_asked_in_turn(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with name_server(lambda _query: None) as silent, name_server() as good:
+    async with name_server(lambda _query: None) as silent, name_server(answer) as good:
         both = [(each.partition(":")[0], int(each.rpartition(":")[2])) for each in (silent, good)]
         monkeypatch.setattr("prodwatch.probes.dns.probe._servers", lambda _written: both)
         seen = await send("dns", name="shop.example", timeout_s=1.0)

@@ -11,7 +11,7 @@ import sqlite3
 import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +27,7 @@ from prodwatch.probes.base import Observation
 from prodwatch.probes.connect import open_socket
 from prodwatch.probes.ping import icmp
 from prodwatch.testing.targets import Talk, serving
+from tests.support.name_server import hung_up, name_server
 
 Send = Callable[..., Awaitable[Observation]]
 TIMEOUT_S = 1.0
@@ -98,31 +99,6 @@ HOSTILE_DNS: dict[str, Callable[[bytes], bytes]] = {
     "65,535 records announced": lambda query: right(query)[:6] + b"\xff\xff" + right(query)[8:],
     "60 kB of zeros": lambda query: right(query) + bytes(60_000),
 }
-
-
-@asynccontextmanager
-async def name_server(over_udp: Callable[[bytes], bytes | None], over_tcp: Talk) -> AsyncIterator[str]:
-    """Serve DNS by script on one port; None as a datagram is silence."""
-
-    class Responder(asyncio.DatagramProtocol):
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-
-        def datagram_received(self, data: bytes, address: Any) -> None:
-            reply = over_udp(data)
-            if reply is not None:
-                self.transport.sendto(reply, address)
-
-    async with serving(over_tcp) as stream:
-        datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            Responder, local_addr=("127.0.0.1", stream.port)
-        )
-        with closing(datagrams):
-            yield f"127.0.0.1:{stream.port}"
-
-
-async def hung_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Close the connection at once."""
 
 
 async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

@@ -133,11 +133,11 @@ async def test_a_tls_handshake_that_never_ends(send: Send) -> None:
     assert "did not finish the TLS handshake within 50 ms" in seen.failure.message
 
 
-async def test_refused(send: Send, free_port: int) -> None:
-    seen = await send("http", url=f"http://127.0.0.1:{free_port}/")
+async def test_refused(send: Send, closed_port: int) -> None:
+    seen = await send("http", url=f"http://127.0.0.1:{closed_port}/")
     assert seen.failure is not None
     assert (seen.failure.reason, seen.failure.transient) == (Reason.CONNECT, True)
-    assert f"127.0.0.1:{free_port} refused the connection" in seen.failure.message
+    assert f"127.0.0.1:{closed_port} refused the connection" in seen.failure.message
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64 + ".example", "not..valid"])

@@ -113,8 +113,8 @@ async def test_B6_https_goes_through_a_tunnel_of_the_proxy(send: Send, trusted: 
 
 
 @pytest.mark.parametrize("url", ["http://intranet.invalid/", "https://intranet.invalid/"])
-async def test_B6_a_proxy_that_cannot_be_reached_is_an_error(send: Send, url: str, free_port: int) -> None:
-    found = await send("http", url=url, proxy=f"http://u:geheim@127.0.0.1:{free_port}")
+async def test_B6_a_proxy_that_cannot_be_reached_is_an_error(send: Send, url: str, closed_port: int) -> None:
+    found = await send("http", url=url, proxy=f"http://u:geheim@127.0.0.1:{closed_port}")
     assert found.failure is not None
     assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.NETWORK), found.failure
     assert "the proxy 127.0.0.1:" in found.failure.message

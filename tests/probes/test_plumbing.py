@@ -230,12 +230,12 @@ class TestPool:
         assert b"User-Agent: prodwatch/" in requests[0]
 
 
-async def test_every_address_is_tried(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+async def test_every_address_is_tried(monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
     async with serving(answering(b"")[0]) as server:
 
         async def both(_host: str, _port: int) -> Any:
             tcp = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
-            return [(*tcp, ("127.0.0.1", free_port)), (*tcp, ("127.0.0.1", server.port))]
+            return [(*tcp, ("127.0.0.1", closed_port)), (*tcp, ("127.0.0.1", server.port))]
 
         connected = await open_socket("shop.example", 80, Timings(SystemClock().monotonic_s), both)
         assert connected.getpeername()[1] == server.port

@@ -107,8 +107,8 @@ async def test_silence(send: Send) -> None:
     assert seen.failure.reason is Reason.TIMEOUT
 
 
-async def test_refused(send: Send, free_port: int) -> None:
-    seen = await send("redis", url=f"redis://127.0.0.1:{free_port}", command="PING")
+async def test_refused(send: Send, closed_port: int) -> None:
+    seen = await send("redis", url=f"redis://127.0.0.1:{closed_port}", command="PING")
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.CONNECT)
     assert "refused the connection" in seen.failure.message

@@ -122,7 +122,7 @@ async def test_bad_servers(send: Send, talk: Talk, params: dict[str, Any], reaso
     assert seen.failure.message.startswith(f"127.0.0.1:{server.port}")
 
 
-async def test_refused(send: Send, free_port: int) -> None:
-    seen = await send("smtp", host="127.0.0.1", port=free_port)
+async def test_refused(send: Send, closed_port: int) -> None:
+    seen = await send("smtp", host="127.0.0.1", port=closed_port)
     assert seen.failure is not None
     assert seen.failure.reason is Reason.CONNECT

@@ -48,12 +48,12 @@ async def test_tcp_by_name_says_how_long_the_name_took(send: Send) -> None:
 
 
 @pytest.mark.parametrize("type_", ["tcp", "tls"])
-async def test_refused(send: Send, free_port: int, type_: str) -> None:
-    seen = await send(type_, host="127.0.0.1", port=free_port)
+async def test_refused(send: Send, closed_port: int, type_: str) -> None:
+    seen = await send(type_, host="127.0.0.1", port=closed_port)
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.CONNECT)
     assert seen.failure.transient
-    assert seen.failure.message.startswith(f"127.0.0.1:{free_port} refused the connection")
+    assert seen.failure.message.startswith(f"127.0.0.1:{closed_port} refused the connection")
 
 
 @pytest.mark.parametrize("type_", ["tcp", "tls"])

@@ -163,8 +163,16 @@ def _installed() -> None:
         pytest.skip(reason)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def _reserved_port() -> int:
+    """Return a port that only a server which asks for this number gets.
+
+    A connection that the server's side has closed stays in TIME_WAIT, where the kernel chooses its port for no other
+    socket for a minute; a server binds it all the same, because servers set SO_REUSEADDR.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        accepted, _ = server.accept()
+        accepted.close()
+        client.recv(1)
         return int(server.getsockname()[1])
 
 
@@ -263,7 +271,7 @@ def _ask_for_traces(url: str) -> None:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the emulator, with a small shop in it."""
     _installed()
-    folder, port = tmp_path_factory.mktemp("emulator"), _free_port()
+    folder, port = tmp_path_factory.mktemp("emulator"), _reserved_port()
     url = f"http://127.0.0.1:{port}"
     environ = {
         "GATEWAY_PORT": str(port),
@@ -281,7 +289,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def proxy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """The fault proxy in front of the emulator, with its models of the services loaded."""
-    port = _free_port()
+    port = _reserved_port()
     url = f"http://127.0.0.1:{port}"
     command: list[str | Path] = [BIN / "microburst", "--upstream", emulator, "--port", str(port)]
     with _running(command, f"{url}/_microburst/rules", {}, tmp_path_factory.mktemp("proxy")):
