@@ -121,7 +121,7 @@ FUNCTION_FIGURES = frozenset(("errors", "p50", "p95", "p99", "requests/s", "thro
 """Names of the metrics that are derived for every watched function; a `[[metric]]` has another name."""
 
 
-class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
+class MetricTarget(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A CloudWatch metric to show and, if it has assertions, to judge."""
 
     name: str
@@ -146,7 +146,7 @@ def metric_labels(metrics: Iterable[MetricTarget]) -> list[str]:
     return [names.of(each.name, place_of(each)) for each in metrics]
 
 
-class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
+class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Alarms by name or prefix."""
 
     prefix: str | None = None

@@ -16,6 +16,7 @@ from prodwatch.judge.decision import Decision, Rule
 from prodwatch.judge.facts import Facts
 from prodwatch.judge.signals import gating_signals
 from prodwatch.model.environment import DemoTarget, Environment
+from prodwatch.model.evidence import GateLooked, GateOpened
 from prodwatch.model.release import present_releases
 from prodwatch.model.result import Blocking, CheckResult, RunResult
 from prodwatch.model.signal import SETTLED_AFTER_S, AlarmState, ReleasePhase, ReleaseState, SourcePhase
@@ -141,6 +142,15 @@ class Gate:
             self._refuse("verification", Status.INCONCLUSIVE, Reason.EXPLICIT, reason)
             self._conclude()
             return
+        options = self._options
+        self._store.note(
+            GateOpened(
+                bake_s=options.bake_s,
+                until_deployed=options.until_deployed,
+                versions=options.versions,
+                strict=options.strict,
+            )
+        )
         try:
             await self._session.start()
             await self._resolve()
@@ -173,10 +183,10 @@ class Gate:
     async def _resolve(self) -> None:
         """Wait for the first reading of everything that the gate rests on."""
         until = self._clock.now() + timedelta(seconds=RESOLVE_S)
-        self._look()
+        self._look(self._clock.now())
         while not self._is_read() and self._clock.now() < until:
             await self._clock.sleep(LOOK_S)
-            self._look()
+            self._look(self._clock.now())
         self._check_alarms()
 
     def _is_read(self) -> bool:
@@ -212,7 +222,7 @@ class Gate:
             return
         until = self._clock.now() + timedelta(seconds=ATTEST_S)
         while self._refused is None:
-            self._look()
+            self._look(self._clock.now())
             watched = self._watched()
             if not watched.missing:
                 self._subjects = tuple(map(subject_of, watched.states))
@@ -239,7 +249,7 @@ class Gate:
                 self._phase = GatePhase.BAKE
                 self._evidence.begin(now)
                 self._session.begin_rounds()
-            if self._look().verdict.status == "fail":
+            if self._look(now).verdict.status == "fail":
                 return
             later = replaced(self._subjects, self._states())
             if later is not None:
@@ -298,11 +308,11 @@ class Gate:
         self._refused = Blocking(kind="run", id=id_, status=status, message=f"{message[:1].upper()}{message[1:]}.")
         self._refused_code = code
 
-    def _look(self) -> Decision:
+    def _look(self, now: datetime) -> Decision:
         """Judge this moment and report it to the listener."""
-        now = self._clock.now()
         facts = self._facts(now)
         decision = decide(facts)
+        self._store.note(GateLooked(at=now, phase=self._phase.value, ends_at=self._ends_at, verdict=decision.verdict))
         self._listener(
             GateState(
                 phase=self._phase,
@@ -327,7 +337,7 @@ class Gate:
     def _conclude(self) -> None:
         self._phase = GatePhase.DECIDE
         now = self._clock.now()
-        decision = self._look()
+        decision = self._look(now)
         self._record = GateRecord(
             started_at=self._started_at,
             ended_at=now,

@@ -18,6 +18,7 @@ from prodwatch.judge.decision import WAITING
 from prodwatch.model.check import CheckDefinition, measures_the_same
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import CheckFinished, RunEvent
+from prodwatch.model.evidence import FunctionsWatched, Opened
 from prodwatch.model.result import CheckResult, Notice
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
 from prodwatch.model.status import Status
@@ -126,15 +127,16 @@ class LiveSession:
             return
         self._engine = engine
         self._runner = engine.runner
+        await self._learn_secrets(engine)
+        self._store.note(Opened(environment=self._project.environment))
+        self._store.note(FunctionsWatched(functions=environment.functions))
         self._comparisons.watch(environment.functions)
         if self._window is not None and past:
             from prodwatch.session.past import PastReader
 
-            await self._learn_secrets(engine)
             self._spawn(PastReader(engine, self._window, self._store, self._clock).run())
             self._spawn(self._counting(engine))
             return
-        await self._learn_secrets(engine)
         sources = self._sources(engine)
         for each in sources:
             if each.name in _NEEDED_FOR_HEALTHY or isinstance(each, UnfilledSource):

@@ -193,7 +193,7 @@ class PastReader:
     def _is_last(self, status: SourceStatus) -> bool:
         if status.source.startswith("logs:"):
             if not self._groups:
-                self._store.sources.pop("logs", None)
+                self._store.forget_source("logs")
             self._groups[status.source] = status
             self._patience.update(status)
             return True

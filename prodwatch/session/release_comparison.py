@@ -14,6 +14,7 @@ from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch, SignatureResult
 from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
+from prodwatch.model.evidence import LastWeekRead, Looked
 from prodwatch.model.identity import FunctionId, GroupId, unique_name
 from prodwatch.model.release import WENT_WRONG, present_releases
 from prodwatch.model.signal import UNREADABLE, ReleaseState, SourcePhase
@@ -65,6 +66,7 @@ class ReleaseComparisons:
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
+        self._store.note(Looked(at=now))
         states = self._store.release.states.values() if self._baseline == "auto" else ()
         under_way = [
             (release, key)
@@ -105,6 +107,7 @@ class ReleaseComparisons:
         """Compare a release with the same time a week ago, too; nothing if it is over meanwhile."""
         compared = self._compared.get(key) if (key := _key_of(release)) is not None else None
         if compared is not None:
+            self._store.note(LastWeekRead(release=release, minutes=tuple(minutes)))
             compared.add_last_week(minutes)
 
     def _watch(self, function: FunctionId, group: GroupId) -> _WatchedFunction:

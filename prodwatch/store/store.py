@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,6 +12,20 @@ from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.comparison import ComparisonResult, Coverage, SignatureResult
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
+from prodwatch.model.evidence import (
+    CheckReported,
+    ChecksDefined,
+    Compared,
+    Delivered,
+    Evidence,
+    Judged,
+    Marked,
+    NoticeAdded,
+    SourceForgotten,
+    Stalled,
+    TraceFetched,
+    UsageCounted,
+)
 from prodwatch.model.identity import FunctionId, GroupId, Place
 from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
@@ -87,12 +101,16 @@ TRIAGE_LIMITS = StoreLimits(points_per_series=3 * 1_440)
 
 
 class Store:
-    """The current state. Used on one event loop only: written by sources and runs, read by views."""
+    """The current state. Used on one event loop only: written by sources and runs, read by views.
+
+    Every write passes its listeners as evidence first, in the order in which it is applied.
+    """
 
     def __init__(
         self, clock: Clock, *, limits: StoreLimits = DEFAULT_LIMITS, fingerprint: Fingerprint | None = None
     ) -> None:
         self._clock = clock
+        self._listeners: list[Callable[[Evidence], None]] = []
         self._revisions = dict.fromkeys(Topic, 0)
         self.checks = CheckStore()
         self.own = OwnTraffic()
@@ -130,17 +148,36 @@ class Store:
         """Return a number that grows with every change of the topic."""
         return self._revisions[topic]
 
+    def subscribe(self, listener: Callable[[Evidence], None]) -> None:
+        """Report every value of evidence to `listener` from now on; it must not raise."""
+        self._listeners.append(listener)
+
+    def note(self, evidence: Evidence) -> None:
+        """Report evidence to the listeners; what a session decides outside of the store passes here, too."""
+        for listener in self._listeners:
+            listener(evidence)
+
     def define(self, checks: Iterable[CheckDefinition]) -> None:
         """Define the set of checks, so that checks without a result are known to be missing."""
-        self.checks.define(checks)
+        defined = tuple(checks)
+        self.note(ChecksDefined(checks=defined))
+        self.checks.define(defined)
         self._touch(Topic.CHECKS)
 
     def apply(self, batch: Batch) -> None:
         """Add a batch of a source."""
+        self.note(Delivered(batch=batch))
         if batch.records:
             self._add_records(batch.records)
         if batch.status:
             self.sources[batch.status.source] = batch.status
+            self._touch(Topic.SOURCES)
+
+    def forget_source(self, source: str) -> None:
+        """Drop the status of a source that others have taken the place of; nothing without one."""
+        if source in self.sources:
+            self.note(SourceForgotten(source=source))
+            del self.sources[source]
             self._touch(Topic.SOURCES)
 
     def _add_records(self, records: Iterable[object]) -> None:
@@ -188,6 +225,7 @@ class Store:
     ) -> None:
         """Replace the comparisons of versions, the error signatures that they speak of, and the routes they cover."""
         if (comparisons, signatures, coverage) != (self.comparisons, self.compared_signatures, self.coverage):
+            self.note(Compared(comparisons=comparisons, signatures=signatures, coverage=coverage))
             self.comparisons, self.compared_signatures, self.coverage = comparisons, signatures, coverage
             self._touch(Topic.COMPARISONS)
 
@@ -197,7 +235,7 @@ class Store:
         self._touch(Topic.METRICS)
         if self.metrics.left_out and not left_out:
             message = f"the environment has more than {self.metrics.capacity} metric series; some are not shown"
-            self.notice(Notice(code="metrics", message=message))
+            self._add_notice(Notice(code="metrics", message=message))
 
     def _add_embedded(self, logs: Iterable[LogRecord]) -> None:
         refused = self.embedded.refused
@@ -206,7 +244,7 @@ class Store:
             self.metrics.add_embedded(series)
             self._touch(Topic.METRICS)
         if self.embedded.refused and not refused:
-            self.notice(Notice(code="embedded_metrics", message=self.embedded.refusal_message))
+            self._add_notice(Notice(code="embedded_metrics", message=self.embedded.refusal_message))
 
     def _add_release_record(self, record: AlarmState | ReleaseEvent | ReleaseState) -> None:
         match record:
@@ -224,6 +262,7 @@ class Store:
 
     def apply_event(self, event: RunEvent) -> None:
         """Apply an event of a run; a change of a check's status becomes an event on the time line."""
+        self.note(CheckReported(event=event))
         if isinstance(event, CheckStarted):
             self._set_aside(self.own.learn((event.trace_id,)))
             self.checks.started(event.id, event.at)
@@ -263,24 +302,29 @@ class Store:
 
     def add_trace(self, trace: Trace) -> None:
         """Add a fetched trace."""
+        self.note(TraceFetched(trace=trace))
         self.traces.add_detail(trace)
         self._touch(Topic.TRACES)
 
     def set_usage(self, usage: Usage) -> None:
         """Replace the usage of AWS."""
         if usage != self.usage:
+            self.note(UsageCounted(usage=usage))
             self.usage = usage
             self._touch(Topic.USAGE)
 
     def set_slow(self, slow_ms: int | None) -> None:
         """Replace the longest stall of the last seconds; the header shows it."""
-        self.slow_ms = slow_ms
+        if slow_ms != self.slow_ms:
+            self.note(Stalled(slow_ms=slow_ms))
+            self.slow_ms = slow_ms
 
     def set_verdict(self, verdict: Verdict) -> None:
         """Replace the judge's verdict; a change of status becomes an event on the time line."""
         before = self.verdict
         if before is not None and before.verdict == verdict:
             return
+        self.note(Judged(verdict=verdict))
         now = self._clock.now()
         unchanged = before is not None and before.verdict.status == verdict.status
         self.verdict = GivenVerdict(verdict, before.since if before and unchanged else now)
@@ -302,12 +346,21 @@ class Store:
     def mark(self, note: str) -> ReleaseEvent:
         """Add a user's note to the time line, now."""
         event = mark_event(self._clock.now(), note)
+        self.add_mark(event)
+        return event
+
+    def add_mark(self, event: ReleaseEvent) -> None:
+        """Add the event of a user's note."""
+        self.note(Marked(event=event))
         self.release.add_event(event)
         self._touch(Topic.RELEASE)
-        return event
 
     def notice(self, notice: Notice) -> None:
         """Add a notice; beyond the limit the oldest are dropped."""
+        self.note(NoticeAdded(notice=notice))
+        self._add_notice(notice)
+
+    def _add_notice(self, notice: Notice) -> None:
         self.notices.append(notice)
         self.notice_count += 1
         del self.notices[: -self._notice_limit]
