@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from prodwatch.judge.comparison.dispersion import clumping, clustered_in, split_dispersion
 from prodwatch.judge.comparison.e_process import OddsInterval, RestartedProcess, odds_evidence
 from prodwatch.judge.comparison.effect import EffectSums, Rates, rates
 from prodwatch.judge.comparison.strata import ALTERNATIVES, Stratum, log_odds_factors
 from prodwatch.model.environment import ErrorComparison
+
+_Value = TypeVar("_Value")
 
 _CONFIDENCE = 0.99
 _ENVIRONMENTS_OF_A_SMALL_VERSION = 2
@@ -19,6 +22,12 @@ _LARGEST_GROWTH = 1000.0
 
 Environments = Mapping[str, tuple[int, int]]
 """Log stream of the new version → (requests, bad requests)."""
+
+
+class _Kept(NamedTuple, Generic[_Value]):
+    """Outcome of a computation, None being one, until a further batch."""
+
+    value: _Value | None
 
 
 class BadShareProcess:
@@ -33,9 +42,14 @@ class BadShareProcess:
         self._on_time: list[Stratum] = []
         """Batches of the present weight without late records, whose split is that of the records, not of the requests.
         """
-        self._by_weight: list[list[Stratum]] = [[]]
-        """Strata of each weight and five minutes."""
+        self._pooled: list[Stratum] = []
+        """One sum for each weight and five minutes, so that a look costs nothing for the batches before it."""
+        self._pools_next = False
+        """Whether the next batch adds to the latest sum."""
         self._before: list[int] = []
+        # Both are read several times a second, and batches come twice a minute.
+        self._rates: _Kept[Rates] | None = None
+        self._needed: _Kept[int] | None = None
         self._environments: list[Environments] = []
         self.total = EffectSums()
         self.is_worse = False
@@ -44,13 +58,13 @@ class BadShareProcess:
     def learn_before(self, bad: int) -> None:
         """Take the bad requests of the old version in one batch before the shift."""
         self._before.append(bad)
+        self._rates = self._needed = None
 
     def restart(self) -> None:
         """Begin a further product: the weights were changed, or five minutes have passed."""
         self._process.restart()
         self._on_time = []
-        if self._by_weight[-1]:
-            self._by_weight.append([])
+        self._pools_next = False
 
     def add(
         self,
@@ -71,7 +85,11 @@ class BadShareProcess:
         if self._interval is not None:
             self._interval.add(judged)
         self._strata.append(judged)
-        self._by_weight[-1].append(stratum)
+        if self._pools_next:
+            self._pooled[-1] = pooled((self._pooled[-1], stratum))
+        else:
+            self._pooled.append(stratum)
+            self._pools_next = True
         if not late:
             self._on_time.append(stratum)
         self._environments.append(environments)
@@ -110,7 +128,9 @@ class BadShareProcess:
 
     def rates(self) -> Rates | None:
         """Return both shares and the bounds of their difference on all batches; None without overlap."""
-        return rates([pooled(each) for each in self._by_weight if each], math.sqrt(self.clumping))
+        if self._rates is None:
+            self._rates = _Kept(rates(self._pooled, math.sqrt(self.clumping)))
+        return self._rates.value
 
     def harm_floor(self, baseline_rate: float) -> float:
         """Return the difference that counts as harm at this rate of the old version, as a share."""
@@ -127,6 +147,11 @@ class BadShareProcess:
 
         None where no number would.
         """
+        if self._needed is None:
+            self._needed = _Kept(self._count_needed())
+        return self._needed.value
+
+    def _count_needed(self) -> int | None:
         served = self.total.canary
         if self.shows_no_harm():
             return 0
@@ -146,7 +171,7 @@ class BadShareProcess:
         return _difference_at(bounds[0], self.total)
 
     def _excludes_harm(self, growth: float) -> bool:
-        grown = [Stratum(*(round(count * growth) for count in pooled(each))) for each in self._by_weight if each]
+        grown = [Stratum(*(round(count * growth) for count in each)) for each in self._pooled]
         found = rates(grown, math.sqrt(self.clumping))
         return found is not None and found.upper < self.harm_floor(found.baseline)
 
