@@ -138,12 +138,15 @@ def _sentence(field_read: FieldRead, met: tuple[Any, ...], tree: Node, names: Qu
         places = f" in {within}" if field_read.base is not None else ""
         one, two = map(a_kind, met)
         return f"{left} is {one}{places} and is compared with {right}, {two}, which proves nothing"
-    lacks = f"no element of {within} has `{names.of(lacking[0])}`"
+    lacked = names.of(lacking[0])
+    lacks = f"no element of {within} has `{lacked}`"
     if field_read.whole is None:
-        return f"{lacks}, so a selection by it proves nothing"
-    claim = names.chain([*before, field_read.whole])
+        known = within != "the list" and field_read.base is not None and _from_root(tree, field_read.base)
+        what, claim = "a selection by it", f"{base}[*]{names.joined(lacked)}" if known else ELLIPSIS
+    else:
+        what, claim = "a value made of it", names.chain([*before, field_read.whole])
     hint = "" if ELLIPSIS in claim else f"; if that is intended, write `none {claim} exists`"
-    return f"{lacks}, so a value made of it proves nothing{hint}"
+    return f"{lacks}, so {what} proves nothing{hint}"
 
 
 def _before(tree: Node, target: Node) -> list[Node]:
@@ -159,6 +162,16 @@ def _before(tree: Node, target: Node) -> list[Node]:
             walked = []
         tree = children[position]
     return walked
+
+
+def _from_root(tree: Node, target: Node) -> bool:
+    """Return whether a path to `target` begins at the document, not at an element of a projection."""
+    while tree is not target:
+        position = next(n for n, child in enumerate(tree["children"]) if _holds(child, target))
+        if position and tree["type"] not in {"subexpression", "index_expression"}:
+            return False
+        tree = tree["children"][position]
+    return True
 
 
 def _holds(tree: Node, target: Node) -> bool:
@@ -181,7 +194,7 @@ class QueryPrinter:
             base, rest = node["children"][0], self.chain(node["children"][1:2])
             # A projection over `[]` has no sign of its own.
             sign = "" if shape == "projection" and base["type"] == "flatten" else _AROUND[shape]
-            return f"{self.of(base)}{sign}{self._joined(rest) if rest != '@' else ''}"
+            return f"{self.of(base)}{sign}{self.joined(rest) if rest != '@' else ''}"
         if shape == "field":
             return self._field(node["value"])
         if shape == "index_hole":
@@ -195,11 +208,12 @@ class QueryPrinter:
     def chain(self, nodes: Sequence[Node]) -> str:
         """Return the text of steps behind each other."""
         first, *others = map(self.of, nodes) if nodes else ("@",)
-        text = first + "".join(map(self._joined, others))
+        text = first + "".join(map(self.joined, others))
         return text.removeprefix("@") if text.startswith("@[") else text
 
     @staticmethod
-    def _joined(part: str) -> str:
+    def joined(part: str) -> str:
+        """Return the text of a step behind another one."""
         return part if part.startswith("[") else f".{part}"
 
     def _field(self, value: str) -> str:

@@ -167,7 +167,13 @@ def test_a_selection_exists_when_it_selects_something(judged: Judged, claim: str
 @pytest.mark.parametrize(
     ("claim", "sentence"),
     [
-        ("list[?typo == 'x'] == []", "no element of `list` has `typo`, so a selection by it proves nothing"),
+        (
+            "list[?typo == 'x'] == []",
+            (
+                "no element of `list` has `typo`, so a selection by it proves nothing;"
+                " if that is intended, write `none list[*].typo exists`"
+            ),
+        ),
         (
             "deep.orders[*].lines[?typo == 'x'] == [[], []]",
             "no element of `lines` has `typo`, so a selection by it proves nothing",
@@ -198,7 +204,7 @@ def test_a_selection_exists_when_it_selects_something(judged: Judged, claim: str
             "length(list[?typo == 'x']) == 2",
             (
                 "`length(list[?typo == 'x'])` is 0, not 2; no element of `list` has `typo`,"
-                " so a selection by it proves nothing"
+                " so a selection by it proves nothing; if that is intended, write `none list[*].typo exists`"
             ),
         ),
         ("[map.a.id, typo] != [1]", "`typo` is missing, so differing from it proves nothing"),

@@ -68,6 +68,21 @@ async def test_records(send: Send, name: str, record: str, answers: list[str], t
     assert seen.document["latency"].ns > 0
 
 
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST.", "shop.localhost"])
+@pytest.mark.parametrize(("record", "answers"), [("A", ["127.0.0.1"]), ("AAAA", ["::1"]), ("TXT", [])])
+async def test_no_server_is_asked_for_localhost(send: Send, name: str, record: str, answers: list[str]) -> None:
+    seen = await send("dns", name=name, record=record)
+    assert (seen.document["answers"], seen.document["rcode"]) == (answers, "NOERROR")
+    assert "server" not in seen.document
+    assert (seen.failure is None) == bool(answers)
+
+
+async def test_a_given_server_is_asked_for_localhost(send: Send) -> None:
+    async with name_server() as server:
+        seen = await send("dns", name="localhost", server=server)
+    assert (seen.document["answers"], seen.document["server"]) == ([], "127.0.0.1")
+
+
 async def test_host_wins_over_the_checks_own_name_and_a_is_asked_by_default(send: Send) -> None:
     async with name_server(answer) as server:
         seen = await send("dns", name="the shop resolves", host="shop.example", server=server)
@@ -89,7 +104,21 @@ async def test_no_answer_is_a_failure_unless_asked_about(send: Send, name: str, 
     assert "ttl" not in seen.document
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason, seen.failure.message) == (Status.FAIL, Reason.DNS, says)
-    assert seen.failure.answered_by == ("rcode", "answers")
+    assert seen.failure.answered_by == (("rcode",) if rcode == "SERVFAIL" else ("rcode", "answers"))
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NXDOMAIN])
+async def test_records_in_an_error_are_no_answer(send: Send, rcode: dns.rcode.Rcode) -> None:
+    def reply(query: bytes) -> bytes:
+        said = dns.message.from_wire(answer(query))
+        said.set_rcode(rcode)
+        return said.to_wire()
+
+    async with name_server(reply) as server:
+        seen = await send("dns", name="shop.example", record="AAAA", server=server)
+    assert seen.document["answers"] == ["::1"]
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason, seen.failure.answered_by) == (Status.FAIL, Reason.DNS, ("rcode",))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ async def test_a_text_is_split_like_a_shell_does(send: Send) -> None:
     ("replies", "status", "reason", "says"),
     [
         pytest.param([b"-ERR unknown command\r\n"], Status.FAIL, Reason.TARGET_ERROR, "unknown command", id="error"),
+        pytest.param([b"*2\r\n+OK\r\n*1\r\n-ERR no\r\n"], Status.FAIL, Reason.TARGET_ERROR, "no", id="in a list"),
         pytest.param([b"-NOAUTH required\r\n"], Status.ERROR, Reason.ACCESS_DENIED, "refused the login", id="no auth"),
         pytest.param([b"-NOPERM no\r\n"], Status.ERROR, Reason.ACCESS_DENIED, "refused", id="no permission"),
         pytest.param([], Status.FAIL, Reason.CONNECT, "closed the connection", id="closes"),

@@ -74,12 +74,61 @@ async def test_too_many_rows_are_said(send: Send, database: str) -> None:
     assert "more than 2 rows" in seen.notices[0]
 
 
-@pytest.mark.parametrize(("mutates", "left"), [(False, 3), (True, 1)])
-async def test_changes_last_only_when_the_check_says_so(send: Send, database: str, mutates: bool, left: int) -> None:
-    seen = await send("sql", url=database, statement="delete from orders where id > 1", mutates=mutates)
+async def test_a_change_lasts_when_the_check_mutates(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="delete from orders where id > 1", mutates=True)
     assert seen.document["count"] == 2
     after = await send("sql", url=database, statement="select count(*) as n from orders")
-    assert after.document["row"] == {"n": left}
+    assert after.document["row"] == {"n": 1}
+
+
+@pytest.mark.parametrize("statement", ["delete from orders where id > 1", "drop table orders"])
+async def test_a_check_that_does_not_mutate_cannot_write_to_a_file(send: Send, database: str, statement: str) -> None:
+    seen = await send("sql", url=database, statement=statement)
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert "a statement that writes needs `mutates = true`" in seen.failure.message
+    after = await send("sql", url=database, statement="select count(*) as n from orders")
+    assert after.document["row"] == {"n": 3}
+
+
+@pytest.mark.parametrize("mutates", [False, True])
+@pytest.mark.parametrize("form", ["sqlite:///{}", "sqlite+aiosqlite:///file:{}?uri=true"])
+async def test_a_database_that_does_not_exist_is_not_created(
+    send: Send, tmp_path: Path, mutates: bool, form: str
+) -> None:
+    missing = tmp_path / "a missing.db"
+    seen = await send("sql", url=form.format(missing), statement="select 1", mutates=mutates)
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert f"there is no SQLite database at {missing}" in seen.failure.message
+    assert not await asyncio.to_thread(missing.exists)
+
+
+async def test_a_path_with_signs_of_a_url(send: Send, database: str, tmp_path: Path) -> None:
+    (tmp_path / "shop.db").rename(tmp_path / "a b#%41.db")
+    seen = await send("sql", url=database.replace("shop", "a b#%2541"), statement="select count(*) as n from orders")
+    assert seen.document["row"] == {"n": 3}
+
+
+async def test_a_database_in_memory(send: Send) -> None:
+    seen = await send("sql", url="sqlite://", statement="select 1 as one", mutates=True)
+    assert seen.document["row"] == {"one": 1}
+
+
+@pytest.mark.parametrize("statement", ["", "  \n", ";", "-- select 1", "/* a\n */ ; -- b"])
+async def test_an_empty_statement_is_an_error(send: Send, database: str, statement: str) -> None:
+    seen = await send("sql", url=database, statement=statement)
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert "`statement` is empty" in seen.failure.message
+    assert seen.failure.unsent
+
+
+async def test_columns_of_one_name_are_an_error(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="select 1 as id, id from orders")
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert 'several columns named "id"; give each a name of its own with AS' in seen.failure.message
 
 
 async def test_a_refused_statement_is_the_targets_failure(send: Send, database: str) -> None:

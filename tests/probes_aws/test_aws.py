@@ -10,7 +10,7 @@ from prodwatch.aws.page_rules import unread_rest
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws.probe import merged
+from prodwatch.probes.aws.probe import merged, refused_part
 from prodwatch.text.redact import MASK
 
 
@@ -132,3 +132,40 @@ async def test_E_a_text_for_a_blob_is_its_bytes_and_a_blob_of_the_response_is_te
     read = {"ShardIterator": iterator.document["ShardIterator"]}
     records = await bench.run("aws", {"service": "kinesis", "operation": "GetRecords", "params": read})
     assert [each["Data"] for each in records.document["Records"]] == ["aMOp"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "document", "member"),
+    [
+        ("events", "PutEvents", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "X"}]}, "FailedEntryCount"),
+        ("kinesis", "PutRecords", {"FailedRecordCount": 2}, "FailedRecordCount"),
+        ("firehose", "PutRecordBatch", {"FailedPutCount": 2}, "FailedPutCount"),
+        ("sqs", "SendMessageBatch", {"Successful": [], "Failed": [{"Id": "1"}]}, "Failed"),
+        ("s3", "DeleteObjects", {"Errors": [{"Key": "a"}]}, "Errors"),
+        ("dynamodb", "BatchWriteItem", {"UnprocessedItems": {"orders": [{}]}}, "UnprocessedItems"),
+        ("ecs", "DescribeServices", {"services": [], "failures": [{"reason": "MISSING"}]}, "failures"),
+        ("ecr", "BatchGetImage", {"images": [], "failures": [{}]}, "failures"),
+        ("codebuild", "BatchGetBuilds", {"builds": [], "errors": [{}]}, "errors"),
+        ("events", "PutEvents", {"FailedEntryCount": 0, "Entries": []}, None),
+        ("sqs", "SendMessageBatch", {"Successful": [{"Id": "1"}], "Failed": []}, None),
+        ("cloudtrail", "ListImportFailures", {"Failures": [{}]}, None),
+        ("appsync", "GetX", {"errors": [{}]}, None),
+        ("x", "GetX", {"failed": True, "FailureReason": "a"}, None),
+    ],
+)
+def test_a_success_that_reports_refused_parts_is_no_pass(
+    service: str, operation: str, document: dict[str, Any], member: str | None
+) -> None:
+    failure = refused_part(service, operation, document)
+    assert (failure and (failure.status, failure.reason, failure.answered_by)) == (
+        member and (Status.FAIL, Reason.API_ERROR, (member,))
+    )
+
+
+async def test_a_response_with_a_refused_part_is_a_failure(bench: Any) -> None:
+    queue = await bench.call("sqs", "CreateQueue", {"QueueName": bench.name})
+    entries = [{"Id": "1", "ReceiptHandle": "not-one"}]
+    asked = {"QueueUrl": queue["QueueUrl"], "Entries": entries}
+    found = await bench.run("aws", {"service": "sqs", "operation": "DeleteMessageBatch", "params": asked})
+    assert found.document["Failed"]
+    assert found.failure.message == "sqs DeleteMessageBatch succeeded but reports 1 refused in `Failed`"

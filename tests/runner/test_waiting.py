@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ NO_GROUP = Failure(
     status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message="there is no such log group yet", transient=True
 )
 POLL = Poll(within_s=10, every_s=1)
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "polling-and-retry.md"
 
 
 class TestRetry:
@@ -134,6 +136,32 @@ class TestPoll:
         assert check.message is not None
         assert check.message.startswith(says)
         assert "11 attempts in 10.0 s" in check.message
+
+    @pytest.mark.parametrize(
+        ("responses", "kind"),
+        [
+            ([{}], "never appeared"),
+            ([{"n": 2}], "appeared but wrong"),
+            ([{"n": 1}, {"n": 2}], "right, then wrong"),
+            ([refused("nobody there")], "request failed"),
+            ([throttled("too fast")], "request failed"),
+        ],
+        ids=["never", "wrong", "lost", "refused", "throttled"],
+    )
+    async def test_the_reason_of_each_kind_of_failed_wait_is_that_of_the_guide(
+        self, bench: Bench, responses: list[Any], kind: str
+    ) -> None:
+        bench.script("scripted", *responses)
+        check = await bench.one(plain(expect=["n == 1"], poll=POLL, hold_s=10))
+        assert (check.message or "").startswith(kind)
+        (row,) = (line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{kind}`"))
+        assert f"`{check.status}`, `{check.reason_code}`" in row
+
+    async def test_the_flows_time_limit_is_the_reason_when_it_ends_a_wait(self, bench: Bench) -> None:
+        bench.script("scripted", {})
+        waiting = step(expect=["n == 1"], poll=POLL)
+        check = await bench.one(flow("f", waiting, timeout_s=3))
+        assert (check.status, check.reason_code) == ("fail", "timeout")
 
     async def test_the_last_look_is_at_the_very_end_of_the_budget(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"n": 0})

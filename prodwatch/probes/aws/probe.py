@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, exact
-from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.mutation_rules import aws_mutation, pascal
 from prodwatch.probes.redrive_guard import RedriveGuard
 from prodwatch.text.redact import MIN_LENGTH, SECRET_OPERATIONS
 
 _COUNTS = frozenset(("Count", "ScannedCount", "KeyCount"))
+_REFUSED = re.compile(
+    r"(?i)failures|failed(entries|items|requests|records|documents|batches|accounts|set|list|entitylist|resourcesmap)?"
+    r"|failed(entry|record|put)count"
+)
+"""Members of a successful response that hold, or count, the parts that AWS refused."""
+_REFUSED_BATCH = re.compile(r"(?i)errors|unprocessed\w+")
+"""Such members of a batch or a write; a plain read has `errors` as data, and what it left unread is incomplete."""
 _NOT_SECRET = frozenset(
     (
         "ARN",
@@ -60,8 +69,26 @@ async def _call(calls: AwsCalls) -> Observation:
             pause_s = guard.received(response.get("Messages") or ())
     document = {key: exact(value) for key, value in response.items() if key != "ResponseMetadata"}
     secrets = tuple(_secrets(document)) if SECRET_OPERATIONS.fullmatch(operation) else ()
+    failure = refused_part(calls.service, operation, document)
     document.setdefault("latency", calls.latency())
-    return calls.answer(document, secrets=secrets, pause_s=pause_s)
+    return calls.answer(document, failure=failure, secrets=secrets, pause_s=pause_s)
+
+
+def refused_part(service: str, operation: str, document: Mapping[str, Any]) -> Failure | None:
+    """Return the failure of a successful call that reports parts of it as refused; None without such a report.
+
+    An assertion that mentions the reporting member judges it instead.
+    """
+    if operation.startswith("List"):
+        return None
+    batch = operation.startswith("Batch") or aws_mutation(service, operation) is not None
+    for name, value in document.items():
+        reports = isinstance(value, list | Mapping | int) and not isinstance(value, bool) and value
+        if reports and (_REFUSED.fullmatch(name) or (batch and _REFUSED_BATCH.fullmatch(name))):
+            count = value if isinstance(value, int) else len(value)
+            message = f"{service} {operation} succeeded but reports {count} refused in `{name}`"
+            return Failure(status=Status.FAIL, reason=Reason.API_ERROR, message=message, answered_by=(name,))
+    return None
 
 
 def merged(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,9 @@ SPECS = (
         title="AWS API call",
         doc=(
             "Calls any operation of any AWS service; the document is the response itself. An API error is never"
-            " a success: to expect one, assert `error.code == '…'`.\n"
+            " a success: to expect one, assert `error.code == '…'`. A response that reports parts of the request as"
+            " refused (`Failed` of SendMessageBatch, `FailedEntryCount` of PutEvents, `failures` of ECS) is a `fail`"
+            " unless an assertion mentions that member.\n"
             "\n"
             "A parameter that AWS types as a blob is written as text and sent as its UTF-8 bytes, never decoded from"
             " base64; a blob of the response is text, too, and bytes that are not UTF-8 become U+FFFD.\n"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from dns.rrset import RRset
 
 PORT = 53
+_LOOPBACK = {"A": "127.0.0.1", "AAAA": "::1"}
+"""Address of `localhost` and of every name below it, which RFC 6761 keeps from name servers."""
 _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
 
 
@@ -38,6 +40,8 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     record = params.get("record", "A")
     try:
         question = _question(name, record)
+        if params.get("server") is None and _is_localhost(question):
+            return _local(name, record)
         servers = _servers(params.get("server"))
     except UnusableError as error:
         return unusable(error)
@@ -71,6 +75,31 @@ def _question(name: str, record: str) -> Message:
         return dns.message.make_query(dns.name.from_text(name), record)
     except (dns.exception.DNSException, UnicodeError) as error:
         raise UnusableError(f'"{name}" is not a name that can be looked up: {text_of(error)}') from error
+
+
+def _is_localhost(question: Message) -> bool:
+    import dns.name
+
+    return bool(question.question[0].name.is_subdomain(dns.name.from_text("localhost")))
+
+
+def _local(name: str, record: str) -> Observation:
+    """Return the observation of this machine's own name, for which no server is asked."""
+    answers = [_LOOPBACK[record]] if record in _LOOPBACK else []
+    document: dict[str, Any] = {"answers": answers, "rcode": "NOERROR", "latency": Duration(0)}
+    if answers:
+        document["ttl"] = 0
+    exchange = Exchange(request={"name": name, "record": record}, response={"rcode": "NOERROR", "answers": answers})
+    return Observation(document=document, failure=None if answers else _no_record(name, record), exchange=exchange)
+
+
+def _no_record(name: str, record: str) -> Failure:
+    return Failure(
+        status=Status.FAIL,
+        reason=Reason.DNS,
+        message=f"{name} has no {record} record",
+        answered_by=("rcode", "answers"),
+    )
 
 
 def _servers(written: str | None) -> list[tuple[str, int]]:
@@ -135,16 +164,18 @@ def _observation(
     if sets:
         document["ttl"] = min(each.ttl for each in sets)
     failure = None
-    # Records in a response that reports an error do not make it a success.
-    if not answers or rcode != "NOERROR":
-        what = f"has no {record} record" if rcode == "NOERROR" else f"does not resolve: {address} says {rcode}"
+    if rcode != "NOERROR":
+        # Records in a response that reports an error prove nothing, and an error does not prove that there are none.
+        absent = rcode == "NXDOMAIN" and not answers
         failure = Failure(
             status=Status.FAIL,
             reason=Reason.DNS,
-            message=f"{name} {what}",
+            message=f"{name} does not resolve: {address} says {rcode}",
             transient=rcode == "SERVFAIL",
-            answered_by=("rcode", "answers"),
+            answered_by=("rcode", "answers") if absent else ("rcode",),
         )
+    elif not answers:
+        failure = _no_record(name, record)
     return Observation(
         document=document,
         failure=failure,

@@ -12,8 +12,11 @@ SPECS = (
         title="DNS query",
         doc=(
             "Sends one query to a name server, without using this machine's caches. A name that does not exist"
-            " or has no such record is a `fail` unless an assertion mentions `rcode` or `answers`. A server"
-            " that does not respond is a `fail` too."
+            " or has no such record is a `fail` unless an assertion mentions `rcode` or `answers`. A response with"
+            " another code, such as `SERVFAIL`, is a `fail` unless an assertion mentions `rcode`: it proves neither"
+            " that there are records nor that there are none. A server that does not respond is a `fail` too."
+            " Without `server`, `localhost` and the names below it are this machine, as RFC 6761 demands: no server is"
+            " asked."
         ),
         keys=(
             Key(
@@ -52,7 +55,7 @@ SPECS = (
                 doc="Smallest time to live of the records, in seconds; absent without records.",
             ),
             Field(name="latency", kind="duration", doc="Time from query to response."),
-            Field(name="server", kind="text", doc="IP address of the server that responded."),
+            Field(name="server", kind="text", doc="IP address of the server that responded; absent for `localhost`."),
         ),
         example="""\
 [[check]]

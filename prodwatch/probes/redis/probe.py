@@ -62,7 +62,10 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
             await connection.connect()  # type: ignore[no-untyped-call]
             connected_s = now()
             await connection.send_command(*words)
-            reply = _plain(await connection.read_response())
+            received = await connection.read_response()
+            if (refused := _error_within(received)) is not None:
+                raise refused
+            reply = _plain(received)
     except (OSError, RedisError, ValueError, RecursionError, ReplyTooLargeError) as error:
         if deadline.expired:
             failure = timed_out(target, "accept the connection" if connected_s is None else "answer", context.timeout_s)
@@ -166,6 +169,17 @@ def _unreadable(error: ValueError | RecursionError | ReplyTooLargeError, target:
         return Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)
     message = f"{target} sent a reply that is not Redis: {error}"
     return Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=message)
+
+
+def _error_within(reply: Any) -> RedisError | None:
+    """Return an error that is an element of a reply, as in that of `EXEC`; None without one."""
+    from redis.exceptions import RedisError
+
+    if isinstance(reply, RedisError):
+        return reply
+    if isinstance(reply, list | tuple):
+        return next((error for each in reply if (error := _error_within(each)) is not None), None)
+    return None
 
 
 def _plain(reply: Any) -> Any:

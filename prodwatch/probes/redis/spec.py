@@ -18,7 +18,8 @@ SPECS = (
         title="Redis command",
         doc=(
             "Sends one command; the document is the reply. Needs the extra `prodwatch[redis]`. A server that"
-            " refuses the connection or the command is a `fail`; one that refuses the login is an `error`."
+            " refuses the connection or the command, also as one error in a list reply, is a `fail`; one that"
+            " refuses the login is an `error`."
         ),
         keys=(
             Key(

@@ -11,7 +11,9 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
 
 from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.assertions.value_equality_and_order import one_for_all
@@ -42,6 +44,8 @@ _GRACE_S = 0.1
 _STEPS = 10_000
 """Steps of SQLite's virtual machine between two looks at the time."""
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
+_WITHOUT_A_STATEMENT = re.compile(r"(?:\s|;|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
+"""A text that drivers accept and run as nothing."""
 _QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)", re.DOTALL)
 
 
@@ -53,20 +57,25 @@ def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Run the statement; the document is described on the type's reference page."""
+    if _WITHOUT_A_STATEMENT.fullmatch(params["statement"]):
+        return unusable(UnusableError("`statement` is empty; write a statement such as `select 1`"))
     try:
-        engine = _engine(params["url"], context.timeout_s)
+        statement = _bindable(params["statement"], params.get("parameters") or {})
+        engine, target = _engine(params["url"], context)
     except UnavailableFeatureError as missing:
         return unavailable(str(missing))
     except UnusableError as error:
         return unusable(error)
     try:
-        return await _ask(engine, params, context)
+        return await _ask(engine, target, statement, params, context)
     finally:
         await engine.dispose()
 
 
-def _engine(written: str, timeout_s: float) -> AsyncEngine:
-    """Return an engine without pooled connections; SQLite waits for a lock for up to `timeout_s`.
+def _engine(written: str, context: ProbeContext) -> tuple[AsyncEngine, str]:
+    """Return an engine without pooled connections, and its database for messages, without a password.
+
+    SQLite waits for a lock for up to the timeout.
 
     Raises UnavailableFeatureError or UnusableError.
     """
@@ -79,8 +88,12 @@ def _engine(written: str, timeout_s: float) -> AsyncEngine:
     name = written.partition(":")[0]
     try:
         url = _with_driver(written)
-        waits = {"timeout": timeout_s} if url.drivername.endswith(_SQLITE) and "timeout" not in url.query else {}
-        return create_async_engine(url, poolclass=NullPool, connect_args=waits)
+        target = url.set(query={}).render_as_string(hide_password=True)
+        waits: dict[str, Any] = {}
+        if url.drivername.endswith(_SQLITE):
+            waits = {} if "timeout" in url.query else {"timeout": context.timeout_s}
+            url = _existing_file(url, mutates=context.mutates)
+        return create_async_engine(url, poolclass=NullPool, connect_args=waits), target
     except NoSuchModuleError as error:
         raise UnavailableFeatureError(f'SQLAlchemy knows no "{name}" here: install its dialect') from error
     except InvalidRequestError as error:
@@ -93,10 +106,11 @@ def _engine(written: str, timeout_s: float) -> AsyncEngine:
         raise UnavailableFeatureError(f"the driver of {name} is missing: run `pip install {error.name}`") from error
 
 
-async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeContext) -> Observation:
+async def _ask(
+    engine: AsyncEngine, target: str, statement: str, params: Mapping[str, Any], context: ProbeContext
+) -> Observation:
     from sqlalchemy.exc import SQLAlchemyError
 
-    target = engine.url.set(query={}).render_as_string(hide_password=True)
     exchange = Exchange(request={"url": target, "statement": params["statement"]})
     try:
         with Deadline(context.timeout_s) as deadline:
@@ -104,9 +118,9 @@ async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeCon
             async with engine.connect() as connection:
                 if engine.dialect.driver == _SQLITE:
                     await _stop_at(connection, deadline)
-                document = await _run(connection, params, context, started_s)
+                document = await _run(connection, statement, params, context, started_s=started_s)
     except UnusableError as error:
-        return unusable(error)
+        return unusable(error, unsent=False)
     except UnicodeEncodeError:
         return unusable(
             UnusableError("`statement` or `parameters` contain a lone surrogate, which UTF-8 cannot encode")
@@ -132,6 +146,22 @@ def _with_driver(written: str) -> URL:
     return url.set(drivername=f"{url.drivername}+{driver}") if driver else url
 
 
+def _existing_file(url: URL, *, mutates: bool) -> URL:
+    """Return the URL that opens a file of SQLite without creating it, for reading only unless the check mutates.
+
+    Raises UnusableError for a file that does not exist.
+    """
+    if url.database in {None, "", ":memory:"} or url.query.get("mode"):
+        return url
+    database = str(url.database)
+    if not database.startswith("file:"):
+        database = f"file:{quote(str(Path(database).absolute()))}"
+    path = Path(unquote(urlsplit(database).path))
+    if not path.is_file():
+        raise UnusableError(f"there is no SQLite database at {path}; a check does not create one")
+    return url.set(database=database, query={**url.query, "uri": "true", "mode": "rw" if mutates else "ro"})
+
+
 async def _stop_at(connection: AsyncConnection, deadline: Deadline) -> None:
     """Make SQLite abort a statement soon after the deadline: closing the connection waits for its thread."""
     raw: Any = (await connection.get_raw_connection()).driver_connection
@@ -140,15 +170,14 @@ async def _stop_at(connection: AsyncConnection, deadline: Deadline) -> None:
 
 
 async def _run(
-    connection: AsyncConnection, params: Mapping[str, Any], context: ProbeContext, started_s: float
+    connection: AsyncConnection, statement: str, params: Mapping[str, Any], context: ProbeContext, *, started_s: float
 ) -> dict[str, Any]:
     from sqlalchemy import text
 
     now = context.clock.monotonic_s
     connected_s = now()
     limit = params.get("max_rows", DEFAULT_MAX_ROWS)
-    parameters = params.get("parameters") or {}
-    result = await connection.execute(text(_bindable(params["statement"], parameters)), parameters)
+    result = await connection.execute(text(statement), params.get("parameters") or {})
     rows = _rows(result, limit + 1)
     changed = result.rowcount
     result.close()
@@ -193,9 +222,13 @@ def _bindable(statement: str, parameters: Mapping[str, Any]) -> str:
 
 
 def _rows(result: CursorResult[Any], most: int) -> list[dict[str, Any]] | None:
+    """Return up to `most` rows, None for a statement without rows; raises UnusableError for columns of one name."""
     if not result.returns_rows:
         return None
-    return [{name: plain(value) for name, value in row.items()} for row in result.mappings().fetchmany(most)]
+    names = list(result.keys())
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UnusableError(f'`statement` returns several columns named "{twice}"; give each a name of its own with AS')
+    return [dict(zip(names, map(plain, row), strict=True)) for row in result.fetchmany(most)]
 
 
 def _observation(document: dict[str, Any], exchange: Exchange) -> Observation:
@@ -224,6 +257,13 @@ def _failure(error: OSError | SQLAlchemyError, target: str) -> Failure:
 
     original = getattr(error, "orig", None) or error
     message = next(iter(str(original).splitlines()), type(original).__name__)
+    code = getattr(original, "sqlite_errorname", "").split("_")[:2]
+    if code == ["SQLITE", "CANTOPEN"]:
+        message = f"{target} cannot be read by this machine's user: {message}"
+        return Failure(status=Status.ERROR, reason=Reason.INVALID, message=message)
+    if code == ["SQLITE", "READONLY"]:
+        message = f"{target} can only be read: {message}; a statement that writes needs `mutates = true`"
+        return Failure(status=Status.ERROR, reason=Reason.INVALID, message=message)
     if isinstance(original, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return Failure(
             status=Status.FAIL,

@@ -19,8 +19,9 @@ SPECS = (
         doc=(
             "Runs one statement with SQLAlchemy; the document is its rows. Needs the extra `prodwatch[sql]` and"
             " an asynchronous driver for the database. The statement runs in its own transaction, which is"
-            " committed only with `mutates = true`. A database that refuses the connection or the statement is"
-            " a `fail`; one that refuses the login is an `error`."
+            " committed only with `mutates = true`; a file of SQLite is opened for reading only without it, and is"
+            " never created. Columns of one name are an `error`, so that no value is lost. A database that refuses"
+            " the connection or the statement is a `fail`; one that refuses the login is an `error`."
         ),
         keys=(
             Key(
