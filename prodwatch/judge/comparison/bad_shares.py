@@ -85,6 +85,7 @@ class BadShareProcess:
         if self._interval is not None:
             self._interval.add(judged)
         self._strata.append(judged)
+        self._rates = self._needed = None
         if self._pools_next:
             self._pooled[-1] = pooled((self._pooled[-1], stratum))
         else:

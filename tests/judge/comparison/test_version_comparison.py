@@ -81,6 +81,20 @@ def test_equal_versions_pass_after_a_bake_and_are_undecided_before() -> None:
         assert result(late, kind).status is Status.PASS, kind
 
 
+def test_a_look_after_every_batch_changes_no_result() -> None:
+    rng = random.Random(3)
+    looked, unlooked = (VersionComparison("pay", "42", "41", Compare()) for _ in range(2))
+    for number in range(30):
+        for each in (looked, unlooked):
+            if number < 5:
+                each.add_before(batch(number - 5, VersionCounts(), VersionCounts(requests=1242, failed=number)))
+        new, old = counts(rng, 138, 0.004), counts(rng, 1242, 0.001)
+        for each in (looked, unlooked):
+            each.add(batch(number, new, old))
+        assert result(looked, "errors").canary.requests == 138 * (number + 1)
+    assert looked.results() == unlooked.results()
+
+
 def test_harm_that_was_seen_once_is_not_outweighed_by_what_follows() -> None:
     comparison = watched(0.05, batches=3)
     rng = random.Random(9)
