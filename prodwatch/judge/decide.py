@@ -15,9 +15,9 @@ from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
 from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.identity import unique_name
-from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_withdrawn, serving_share
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_serving, is_withdrawn
 from prodwatch.model.result import Verdict, VerdictStatus
-from prodwatch.model.signal import ReleasePhase, ReleaseState
+from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status, worst
 
 MANY_CHECKS = 5
@@ -130,13 +130,15 @@ def _too_few_rounds(evidence: Evidence) -> Finding | None:
     return Finding(rule=Rule.TOO_FEW_ROUNDS, status=Status.INCONCLUSIVE, checks=checks) if checks else None
 
 
+def _not_compared(evidence: Evidence) -> Finding | None:
+    """Find releases whose traffic nothing has looked at yet: checks alone prove too little about a new version."""
+    waiting = evidence.facts.not_compared
+    return Finding(rule=Rule.NOT_COMPARED, status=Status.INCONCLUSIVE, releases=waiting) if waiting else None
+
+
 def _unused(evidence: Evidence) -> Finding | None:
     """Find new versions that no request has reached although their function serves: their health is unknown."""
-    due = {
-        _compared_name(each)
-        for each in evidence.facts.releases
-        if each.phase in UNDER_WAY | {ReleasePhase.SUCCEEDED} and serving_share(each)
-    }
+    due = {_compared_name(each) for each in evidence.facts.releases if is_serving(each)}
     unused = tuple(
         each
         for each in evidence.facts.comparisons
@@ -331,6 +333,7 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _all_skipped,
     _unconfirmed,
     _too_few_rounds,
+    _not_compared,
     _unused,
     _not_measured,
     _unproven,

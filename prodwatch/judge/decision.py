@@ -51,6 +51,8 @@ class Rule(StrEnum):
     """A check was red in too few rounds of a bake to fail a gate."""
     TOO_FEW_ROUNDS = "too few rounds"
     """Half or fewer of the planned rounds of a check measured something."""
+    NOT_COMPARED = "not compared"
+    """The first batch of requests since a release has not been compared."""
     UNUSED = "unused"
     """The new version has a share of the traffic, and all requests that were read went to the old one."""
     NOT_MEASURED = "not measured"
@@ -77,7 +79,7 @@ class Rule(StrEnum):
     QUIET_THEN = "quiet then"
 
 
-WAITING = frozenset((Rule.NOTHING_DEFINED, Rule.NO_ROUND, Rule.UNFINISHED, Rule.SOURCE_UNREAD))
+WAITING = frozenset((Rule.NOTHING_DEFINED, Rule.NO_ROUND, Rule.UNFINISHED, Rule.SOURCE_UNREAD, Rule.NOT_COMPARED))
 """Rules that only say that something has not been read or measured yet."""
 
 

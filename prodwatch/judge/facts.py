@@ -123,6 +123,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[SourceFact, ...] = ()
     releases: tuple[ReleaseState, ...] = ()
     """Of every function under release, none of them history; empty in a run, which asks about production as it is."""
+    not_compared: tuple[ReleaseState, ...] = ()
+    """Of `releases`, those whose versions will be compared and were not yet: no batch since the shift was read."""
     comparisons: tuple[ComparisonResult, ...] = ()
     """Of every release in `releases` whose two versions are compared."""
     signatures: tuple[SignatureResult, ...] = ()

@@ -44,6 +44,7 @@ _CODES = {
     Rule.WORSE: Reason.ASSERTION,
     Rule.UNCONFIRMED: Reason.MIN_SAMPLES,
     Rule.TOO_FEW_ROUNDS: Reason.MIN_SAMPLES,
+    Rule.NOT_COMPARED: Reason.NO_DATA,
     Rule.UNUSED: Reason.NO_DATA,
     Rule.NOT_MEASURED: Reason.NO_DATA,
     Rule.UNPROVEN: Reason.MIN_SAMPLES,
@@ -139,6 +140,13 @@ def _blocking_by_rule(evidence: Evidence, finding: Finding) -> list[Blocking]:
             names = ["errors"]
         found += [Blocking(kind="comparison", id=each, status=finding.status, message=message) for each in names]
         return found
+    if finding.rule is Rule.NOT_COMPARED:
+        message = "no request since the release has been compared yet"
+        names = [unique_name(each.id.subject, each.place) for each in finding.releases]
+        return [
+            *found,
+            *(Blocking(kind="comparison", id=each, status=finding.status, message=message) for each in names),
+        ]
     if finding.coverage is not None:
         message = finding.coverage.message
         found.append(Blocking(kind="run", id="coverage", status=finding.status, message=message))
@@ -246,6 +254,14 @@ def _worse(evidence: Evidence, headline: Finding) -> str:
     return f"The new version{note} is worse: {messages[0]}{more}."
 
 
+def _not_compared(_evidence: Evidence, headline: Finding) -> str:
+    return f"No request since the release has been compared yet: {_names_of(headline.releases)}."
+
+
+def _names_of(releases: Iterable[ReleaseState]) -> str:
+    return ", ".join(unique_name(each.id.subject, each.place) for each in releases)
+
+
 def _unused(_evidence: Evidence, headline: Finding) -> str:
     first = headline.comparisons[0]
     return (
@@ -256,7 +272,7 @@ def _unused(_evidence: Evidence, headline: Finding) -> str:
 
 def _unproven(evidence: Evidence, headline: Finding) -> str:
     if not headline.comparisons:
-        names = ", ".join(unique_name(each.id.subject, each.place) for each in headline.releases)
+        names = _names_of(headline.releases)
         return f"Harm is not excluded: the two versions{f' of {names}' if names else ''} were not compared."
     return f"Harm is not excluded: {evidence.sentence(headline.comparisons[0])}."
 
@@ -300,6 +316,7 @@ _SENTENCES: dict[Rule, Callable[[Evidence, Finding], str]] = {
     Rule.WORSE: _worse,
     Rule.UNCONFIRMED: _some_checks("Red in too few rounds to count"),
     Rule.TOO_FEW_ROUNDS: _some_checks("Half or fewer of the planned rounds measured something"),
+    Rule.NOT_COMPARED: _not_compared,
     Rule.UNUSED: _unused,
     Rule.NOT_MEASURED: lambda evidence, _headline: f"{evidence.facts.not_measured[0]}.",
     Rule.UNPROVEN: _unproven,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
-from prodwatch.model.identity import LAMBDA_GROUPS, GroupId
+from prodwatch.model.identity import LAMBDA_GROUPS, FunctionId, GroupId
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 
 UNDER_WAY = frozenset((ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING))
@@ -24,6 +25,20 @@ _RANK = {
     ReleasePhase.NONE: 3,
 }
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class ReleaseId(msgspec.Struct, frozen=True):
+    """Identity of a release: the same version may be released again."""
+
+    function: FunctionId
+    version: str | None
+    previous: str | None
+    started_at: datetime | None
+
+
+def release_id(release: ReleaseState) -> ReleaseId:
+    """Return the identity of a release."""
+    return ReleaseId(release.id, release.version, release.previous, release.started_at)
 
 
 def main_release(releases: Iterable[ReleaseState], now: datetime) -> ReleaseState | None:
@@ -99,6 +114,16 @@ def serving_share(release: ReleaseState) -> float | None:
     if release.version is None or not release.weights:
         return None
     return release.weights.get(release.version, 0.0)
+
+
+def has_two_versions(release: ReleaseState) -> bool:
+    """Return whether the version of a release and the one before it are known and differ."""
+    return release.version is not None and release.previous is not None and release.version != release.previous
+
+
+def is_serving(release: ReleaseState) -> bool:
+    """Return whether the version of a release that is under way or has succeeded is known to get traffic."""
+    return release.phase in UNDER_WAY | {ReleasePhase.SUCCEEDED} and bool(serving_share(release))
 
 
 def responding_versions(release: ReleaseState) -> tuple[str, ...]:

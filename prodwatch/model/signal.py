@@ -431,3 +431,5 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     records: tuple[Record, ...] = ()
     status: SourceStatus | None = None
+    is_answered: bool = False
+    """The source's status is over: others report in its place, such as the log groups that match a prefix."""

@@ -89,6 +89,7 @@ class GateEvidence:
             checks=tuple(self._counted(each, now) for each in facts.checks),
             signals=self._counted_signals(facts.signals),
             releases=states,
+            not_compared=tuple(each for each in facts.not_compared if each in states),
             require=required(self._environment),
             not_measured=self._not_measured(now) if final else (),
             final=final,

@@ -16,7 +16,7 @@ from prodwatch.errors import ConfigurationError, ProdwatchError
 from prodwatch.judge.decide import not_worked_out
 from prodwatch.judge.decision import WAITING
 from prodwatch.model.check import CheckDefinition, measures_the_same
-from prodwatch.model.environment import DemoTarget
+from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import CheckFinished, RunEvent
 from prodwatch.model.evidence import FunctionsWatched, Opened
 from prodwatch.model.result import CheckResult, Notice
@@ -31,7 +31,7 @@ from prodwatch.settings import Project
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import UnfilledSource, build_sources, log_targets
 from prodwatch.sources.log_search import find_lines
-from prodwatch.sources.logs.source import LogSource
+from prodwatch.sources.logs.source import LogSource, group_key
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 from prodwatch.store.store import Store
@@ -138,10 +138,9 @@ class LiveSession:
             self._spawn(self._counting(engine))
             return
         sources = self._sources(engine)
-        for each in sources:
-            if each.name in _NEEDED_FOR_HEALTHY or isinstance(each, UnfilledSource):
-                # A source with a status and no data keeps the verdict from "healthy".
-                self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
+        for name in _needed_for_healthy(engine.environment, sources):
+            # A source with a status and no data keeps the verdict from "healthy".
+            self._store.apply(Batch(source=name, status=SourceStatus(source=name)))
         self._logs = next((each for each in sources if isinstance(each, LogSource)), None)
         supervisor = Supervisor(sources, self._store.apply, clock=self._clock, clean=engine.clean)
         supervisor.start()
@@ -385,3 +384,9 @@ class LiveSession:
                 source="session", phase=SourcePhase.FAILED, message=f"{type(error).__name__}: {error}"
             )
             self._store.apply(Batch(source="session", status=status))
+
+
+def _needed_for_healthy(environment: Environment, sources: Sequence[Source]) -> list[str]:
+    """Return the names of the sources that must have answered, each log group or prefix of groups included."""
+    names = [each.name for each in sources if each.name in _NEEDED_FOR_HEALTHY or isinstance(each, UnfilledSource)]
+    return [*names, *(f"logs:{group_key(each.group, each)}" for each in log_targets(environment))]

@@ -16,7 +16,7 @@ from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch,
 from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
 from prodwatch.model.evidence import LastWeekRead, Looked
 from prodwatch.model.identity import FunctionId, GroupId, unique_name
-from prodwatch.model.release import WENT_WRONG, present_releases
+from prodwatch.model.release import WENT_WRONG, has_two_versions, present_releases, release_id
 from prodwatch.model.signal import UNREADABLE, ReleaseState, SourcePhase
 from prodwatch.session.version_counts import CountedMinutes, counted_minutes
 from prodwatch.store.request_ledger import RequestLedger
@@ -34,7 +34,7 @@ RECENT_BATCHES = 60
 
 
 class _Key(msgspec.Struct, frozen=True):
-    """Identity of a release: the same version may be released again."""
+    """Identity of a release with two versions."""
 
     subject: str
     version: str
@@ -61,8 +61,11 @@ class ReleaseComparisons:
 
     def watch(self, functions: Iterable[FunctionTarget]) -> None:
         """Count the requests of these functions from now on, so that a later release has a time before it."""
-        for each in functions:
+        watched = tuple(functions)
+        for each in watched:
             self._watch(each.id, each.group_id)
+        if self._baseline == "auto" and (self._limits.errors or self._limits.latency or self._limits.signatures):
+            self._store.compare(each.id for each in watched)
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
@@ -97,7 +100,8 @@ class ReleaseComparisons:
         comparisons = [each for compared in present.values() for each in compared.results()]
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
         coverage = coverage_of([compared.routes.result() for compared in present.values()], self._limits.coverage)
-        self._store.set_comparisons(tuple(comparisons), tuple(signatures), coverage)
+        looked_at = frozenset(release_id(each.release) for each in present.values() if each.is_looked_at(self._store))
+        self._store.set_comparisons(tuple(comparisons), tuple(signatures), coverage, compared=looked_at)
 
     def without_last_week(self) -> tuple[ReleaseState, ...]:
         """Return the releases that only time can be compared with, and whose same time a week ago was not read."""
@@ -164,6 +168,8 @@ class _ComparedRelease:
             if limits.signatures is not None
             else None
         )
+        self._has_batches = False
+        """Whether any batch since the release was compared."""
         self._has_requests = False
         """Whether log lines have brought a request of either version since the release."""
         self._unreadable_since: datetime | None = None
@@ -226,11 +232,21 @@ class _ComparedRelease:
                 if self._errors is not None:
                     self._errors.add_before(batch)
                 continue
+            self._has_batches = True
             both = (batch.of(self._key.version), batch.of(self._key.previous))
             self._has_requests = self._has_requests or any(each.requests for each in both)
             self.versions.add(batch)
             if self._errors is not None:
                 self._errors.add(batch)
+
+    def is_looked_at(self, store: Store) -> bool:
+        """Return whether a batch since the release was compared, or was read and is empty."""
+        if self._has_batches:
+            return True
+        source = store.sources.get(f"logs:{self.release.group_id.key}")
+        if source is None or source.fresh_at is None:
+            return False
+        return self._started_at is None or source.fresh_at >= self._started_at + 2 * timedelta(milliseconds=BATCH_MS)
 
     @property
     def lacks_last_week(self) -> bool:
@@ -275,7 +291,7 @@ class _ComparedRelease:
 
 def _key_of(release: ReleaseState) -> _Key | None:
     """Return the identity of a release with two versions; None without one."""
-    if release.version is None or release.previous is None or release.version == release.previous:
+    if release.version is None or release.previous is None or not has_two_versions(release):
         return None
     subject = unique_name(release.id.subject, release.place)
     return _Key(subject, release.version, release.previous, release.started_at)

@@ -27,6 +27,7 @@ from prodwatch.model.evidence import (
     UsageCounted,
 )
 from prodwatch.model.identity import FunctionId, GroupId, Place
+from prodwatch.model.release import ReleaseId
 from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
@@ -123,6 +124,10 @@ class Store:
         """Comparisons of the versions of every release, as last made."""
         self.compared_signatures: tuple[SignatureResult, ...] = ()
         self.coverage: Coverage | None = None
+        self.compared_functions: frozenset[FunctionId] = frozenset()
+        """Functions whose releases are compared."""
+        self.compared_releases: frozenset[ReleaseId] = frozenset()
+        """Releases of which requests since their start were looked at, if only to find none."""
         self.traces = TraceStore(limits.traces)
         self.graphs: dict[tuple[str, Place], ServiceGraph] = {}
         """Service graphs by part (`before` the release and `now`), account and region."""
@@ -172,6 +177,8 @@ class Store:
         if batch.status:
             self.sources[batch.status.source] = batch.status
             self._touch(Topic.SOURCES)
+        if batch.is_answered and self.sources.pop(batch.source, None) is not None:
+            self._touch(Topic.SOURCES)
 
     def forget_source(self, source: str) -> None:
         """Drop the status of a source that others have taken the place of; nothing without one."""
@@ -217,13 +224,23 @@ class Store:
         traces = self.traces.summaries.values()
         return self.requests.watch(function, group, self.logs.ring, traces, excluded)
 
+    def compare(self, functions: Iterable[FunctionId]) -> None:
+        """Note that releases of these functions are compared: until one was, nothing of it is green."""
+        self.compared_functions |= frozenset(functions)
+
     def set_comparisons(
         self,
         comparisons: tuple[ComparisonResult, ...],
         signatures: tuple[SignatureResult, ...],
         coverage: Coverage | None = None,
+        *,
+        compared: frozenset[ReleaseId] = frozenset(),
     ) -> None:
-        """Replace the comparisons of versions, the error signatures that they speak of, and the routes they cover."""
+        """Replace the comparisons of versions, the error signatures that they speak of, and the routes they cover.
+
+        `compared` are the releases of which requests since their start were looked at.
+        """
+        self.compared_releases = compared
         if (comparisons, signatures, coverage) != (self.comparisons, self.compared_signatures, self.coverage):
             self.note(Compared(comparisons=comparisons, signatures=signatures, coverage=coverage))
             self.comparisons, self.compared_signatures, self.coverage = comparisons, signatures, coverage

@@ -12,6 +12,7 @@ from prodwatch.judge.decision import Decision, Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.judge.reasons import problem_of, reason_of
+from prodwatch.model.identity import unique_name
 from prodwatch.model.release import UNDER_WAY, is_withdrawn, serving_share
 from prodwatch.model.result import VerdictStatus
 from prodwatch.model.signal import ReleasePhase, ReleaseState
@@ -362,6 +363,12 @@ def _source_unread(wording: _Wording, headline: Finding) -> _Words:
     return _Words("WAITING", (text,), outlook=wording.then(wording.again()))
 
 
+def _not_compared(wording: _Wording, headline: Finding) -> _Words:
+    names = ", ".join(unique_name(each.id.subject, each.place) for each in headline.releases)
+    text = f"{wording.passing()}; the versions are not compared yet: {names}"
+    return _Words("WAITING", (text,), outlook=wording.then(wording.again()))
+
+
 def _source_stale(wording: _Wording, headline: Finding) -> _Words:
     age = format_age(max(each.age_s or 0.0 for each in headline.sources))
     text = f"{', '.join(each.name for each in headline.sources)}: last read {age} ago, so nothing is known of now"
@@ -469,6 +476,7 @@ WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.WORSE: _worse,
     Rule.UNCONFIRMED: _bake("UNSURE · red once"),
     Rule.TOO_FEW_ROUNDS: _bake("UNSURE · too few rounds"),
+    Rule.NOT_COMPARED: _not_compared,
     Rule.UNUSED: _bake("UNSURE · no request on the new version"),
     Rule.NOT_MEASURED: _bake("UNSURE · part of the bake was not measured"),
     Rule.UNPROVEN: _bake("UNSURE · harm is not excluded"),

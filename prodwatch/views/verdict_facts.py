@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact, SourceFact, WindowFact, check_fact, signal_fact
 from prodwatch.judge.signals import alarm_signal
-from prodwatch.model.release import present_releases
-from prodwatch.model.signal import SourceStatus
+from prodwatch.model.release import has_two_versions, is_serving, present_releases, release_id
+from prodwatch.model.signal import ReleaseState, SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Store
@@ -37,10 +37,23 @@ def session_facts(
         signals=_signals(store),
         sources=tuple(_source(each, now) for each in store.sources.values()),
         releases=present_releases(store.release.states.values(), now),
+        not_compared=_not_compared(store, now) if window is None else (),
         comparisons=store.comparisons if window is None else (),
         signatures=store.compared_signatures if window is None else (),
         coverage=store.coverage if window is None else None,
         window=None if window is None or changed is None else _window(window, changed),
+    )
+
+
+def _not_compared(store: Store, now: datetime) -> tuple[ReleaseState, ...]:
+    """Return the releases whose new version gets traffic that nothing has looked at."""
+    return tuple(
+        each
+        for each in present_releases(store.release.states.values(), now)
+        if each.id in store.compared_functions
+        and has_two_versions(each)
+        and is_serving(each)
+        and release_id(each) not in store.compared_releases
     )
 
 

@@ -352,6 +352,13 @@ RULES += [
         gate(baked("c", rounds=21, planned=40)),
     ),
     (
+        "a release of which no request was compared yet",
+        facts(A, releases=(MOVING,), not_compared=(MOVING,)),
+        "inconclusive",
+        Rule.NOT_COMPARED,
+        facts(A, releases=(MOVING,)),
+    ),
+    (
         "a new version without a request",
         facts(A, releases=(MOVING,), comparisons=(NO_REQUEST,)),
         "inconclusive",

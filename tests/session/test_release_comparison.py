@@ -13,7 +13,9 @@ from prodwatch.judge.decision import Rule
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.comparison import ComparisonResult
 from prodwatch.model.environment import Compare, Environment, FunctionTarget, KnownSignature
+from prodwatch.model.event import CheckFinished
 from prodwatch.model.identity import HOME, Place
+from prodwatch.model.result import CheckResult
 from prodwatch.model.signal import (
     Batch,
     LambdaReport,
@@ -50,15 +52,31 @@ MOVING = ReleaseState(
 )
 
 
+PAY = FunctionTarget(name="pay", alias="live")
+
+
+def passed() -> CheckResult:
+    return CheckResult(
+        id="a/one",
+        name="one",
+        title="one",
+        kind="smoke",
+        type="http",
+        status=Status.PASS,
+        started_at=START,
+        source=SourcePosition(file="a.toml", line=1),
+    )
+
+
 class World:
     """A function with two versions, whose lines reach a store."""
 
-    def __init__(self, limits: Compare | None = None, functions: int = 1) -> None:
+    def __init__(self, limits: Compare | None = None, functions: int = 1, release: ReleaseState = MOVING) -> None:
         self.clock = FakeClock(START)
         self.store = Store(self.clock)
         self.comparisons = ReleaseComparisons(self.store, limits or Compare(), functions)
         self.number = 0
-        self.release(MOVING)
+        self.release(release)
 
     def release(self, state: ReleaseState) -> None:
         self.store.apply(Batch(source="release", records=(state,)))
@@ -130,6 +148,10 @@ class World:
         )
         self.store.apply(Batch(source=name, status=status))
         self.comparisons.update(START + timedelta(seconds=second))
+
+    def rule(self) -> Rule:
+        """Return the rule of the dashboard's verdict now."""
+        return decide(session_facts(self.store, self.clock.now(), every_s=30.0)).headline.rule
 
     def status(self, kind: str) -> Status:
         return next(each.status for each in self.store.comparisons if each.kind == kind)
@@ -518,3 +540,42 @@ def test_a_signature_of_a_release_at_once_counts_when_it_was_absent_before() -> 
     world.read_up_to(720)
     (signature,) = world.store.compared_signatures
     assert (signature.status, signature.new, signature.canary) == (Status.FAIL, True, 6)
+
+
+def test_no_verdict_on_a_release_is_green_before_its_first_batch_was_compared() -> None:
+    world = World()
+    world.comparisons.watch((PAY,))
+    world.store.apply_event(CheckFinished(result=passed()))
+    assert world.rule() is Rule.NOT_COMPARED
+    world.serve(range(60), "41", per_s=20)
+    world.read_up_to(59)
+    assert world.rule() is Rule.NOT_COMPARED
+    world.read_up_to(60)
+    assert world.rule() is Rule.UNUSED
+    world.serve(range(60, 90), "42", per_s=2)
+    world.read_up_to(120)
+    assert world.rule() is Rule.PASSED
+
+
+def test_a_release_of_which_no_request_was_read_is_looked_at_once_its_first_minute_was_read() -> None:
+    world = World()
+    world.comparisons.watch((PAY,))
+    world.store.apply_event(CheckFinished(result=passed()))
+    world.read_up_to(59)
+    assert world.rule() is Rule.NOT_COMPARED
+    world.read_up_to(60)
+    assert world.rule() is Rule.PASSED
+    world.release(replace(MOVING, started_at=START + timedelta(seconds=50)))
+    assert world.rule() is Rule.NOT_COMPARED
+
+
+@pytest.mark.parametrize(
+    "state",
+    [replace(MOVING, weights={"41": 1.0}), replace(MOVING, previous=None), replace(MOVING, function="other")],
+    ids=["before the shift", "without an old version", "of another function"],
+)
+def test_a_release_without_a_comparison_to_come_is_not_waited_for(state: ReleaseState) -> None:
+    world = World(release=state)
+    world.comparisons.watch((PAY,))
+    world.store.apply_event(CheckFinished(result=passed()))
+    assert world.rule() is Rule.PASSED

@@ -23,6 +23,7 @@ from prodwatch.model.signal import (
     ReleaseEvent,
     ReleaseState,
     SourcePhase,
+    SourceStatus,
     TraceSummary,
 )
 from prodwatch.model.status import Reason
@@ -38,6 +39,7 @@ from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import TraceSource
+from prodwatch.store.store import Store
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
@@ -118,6 +120,27 @@ async def test_a_prefix_brings_groups_that_appear_while_watching(aws: ScriptedAw
     aws.answers["logs:FilterLogEvents"] = lambda params: log_events(1) if params["logGroupName"] == "/x/b" else {}
     results = await collect(log_source(aws, clock, "/x/*"), clock, 40)
     assert [record.group for record in records(results, LogRecord)] == ["/x/b"]
+
+
+async def test_a_prefix_waits_until_its_groups_are_listed_and_again_after_an_error(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["logs:DescribeLogGroups"] = lambda _: {"logGroups": [{"logGroupName": "/x/a"}]}
+    aws.answers["logs:FilterLogEvents"] = lambda _: {}
+    store = Store(clock)
+    store.apply(Batch(source="logs:/x/*", status=SourceStatus(source="logs:/x/*")))
+    aws.fail("logs:DescribeLogGroups", Reason.THROTTLED, "ThrottlingException")
+    results: list[Batch] = []
+    task = follow(log_source(aws, clock, "/x/*"), results)
+    await clock.advance(10)
+    for each in results:
+        store.apply(each)
+    assert store.sources["logs:/x/*"].phase is SourcePhase.THROTTLED
+    aws.failing.clear()
+    await clock.advance(60)
+    for each in results:
+        store.apply(each)
+    assert set(store.sources) == {"logs:/x/a"}
+    task.cancel()
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,8 @@ class LogSource:
         self._schedule = PollSchedule()
         self._clock_steps = ClockStepDetector(clock)
         self._sweep_s: float | None = None
+        self._listed: set[str] = set()
+        """Prefixes whose groups were last listed without an error, which report in their place."""
         self._pinned: set[str] = set()
         self._changed = asyncio.Event()
         self._schedule_lock = asyncio.Lock()
@@ -173,11 +175,17 @@ class LogSource:
         prefixes = [target for target in self._targets if target.group.endswith("*")]
         while prefixes:
             for target in prefixes:
+                name = f"logs:{group_key(target.group, target)}"
                 try:
                     for group in await discover_groups(self._aws, target):
                         await self._add_and_report(group, target)
                 except AwsError as error:
-                    await self._report(error_status(f"logs:{target.group}", error, self._now_s() + DISCOVER_EVERY_S))
+                    self._listed.discard(name)
+                    await self._report(error_status(name, error, self._now_s() + DISCOVER_EVERY_S))
+                    continue
+                if name not in self._listed:
+                    self._listed.add(name)
+                    await self._queue.put(Batch(source=name, is_answered=True))
             await self._clock.sleep(DISCOVER_EVERY_S)
 
     async def _add_and_report(self, group: str, target: LogTarget) -> None:
