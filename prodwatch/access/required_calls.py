@@ -35,7 +35,13 @@ ANY = "*"
 """Placeholder for a value that is known only at run time."""
 
 _RELEASE_READS = ("ListDeploymentGroups", "ListDeployments", "BatchGetDeployments")
-_DEPLOYMENT_READS = (*_RELEASE_READS, "GetDeploymentConfig", "ListDeploymentTargets", "GetDeploymentTarget")
+_DEPLOYMENT_READS = (
+    *_RELEASE_READS,
+    "GetDeploymentConfig",
+    "GetDeploymentGroup",
+    "ListDeploymentTargets",
+    "GetDeploymentTarget",
+)
 _SIGNED = {"execute-api": "Invoke", "lambda": "InvokeFunctionUrl"}
 """Signing name of an HTTP request → the operation that IAM checks."""
 _NAMED_BY = {
@@ -157,6 +163,7 @@ def _of_release(environment: Environment) -> Iterable[RequiredCall]:
     for function in environment.functions:
         if function.alias:
             yield _use("lambda", "GetAlias", function.name, "release", function)
+            yield _use("lambda", "ListEventSourceMappings", function.name, "release", function, optional=True)
         # Gives the only version of a function without alias, and the creation time and hashes of a version.
         yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
     for application in environment.release.codedeploy:
@@ -164,6 +171,11 @@ def _of_release(environment: Environment) -> Iterable[RequiredCall]:
             for operation in _DEPLOYMENT_READS:
                 optional = operation not in _RELEASE_READS
                 yield _use("codedeploy", operation, application, "release", place, optional=optional)
+            if environment.functions:
+                # The alarms at which CodeDeploy rolls back gate, too.
+                yield _use("cloudwatch", "DescribeAlarms", ANY, "alarms", place)
+                yield _use("cloudwatch", "DescribeAlarmHistory", ANY, "alarms", place, optional=True)
+                yield _use("cloudwatch", "ListAlarmMuteRules", ANY, "alarms", place, optional=True)
 
 
 def _of_logs(environment: Environment) -> Iterable[RequiredCall]:

@@ -249,6 +249,8 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = HOME
     actions_enabled: bool = True
     """False: it changes its state, and nothing happens."""
+    muted_by: str | None = None
+    """Mute rule in force, None without one or where it was not asked for."""
 
     @property
     def id(self) -> AlarmId:
@@ -285,6 +287,21 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
         """Name of the function or stack that the subject belongs to; for other events the subject."""
         separator = {"lambda": ":", "cloudformation": "/"}.get(self.source)
         return self.subject.partition(separator)[0] if separator else self.subject
+
+
+class RollbackAlarms(msgspec.Struct, frozen=True, kw_only=True):
+    """Alarms at which CodeDeploy stops the deployments of one deployment group."""
+
+    group: str
+    alarms: tuple[str, ...] = ()
+    enabled: bool = True
+    """Whether the group watches its alarms."""
+    rolls_back: bool = True
+    """Whether a deployment that an alarm stops is rolled back."""
+    ignores_unread: bool = False
+    """Whether a deployment continues when CodeDeploy cannot read the state of an alarm."""
+    unread: str | None = None
+    """Why the group could not be read the last time; None when it was."""
 
 
 Change = Literal["code", "configuration"]
@@ -329,6 +346,10 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     """Version → SHA-256 of its code or image in hex, for versions that could be read."""
     configuration: dict[str, str] = {}
     """Version → SHA-256 of its configuration in hex, where Lambda reports it."""
+    rollback: RollbackAlarms | None = None
+    """The deployment group's alarms; None without a deployment by CodeDeploy."""
+    ordered_sources: tuple[str, ...] = ()
+    """Event sources that send each shard, partition or message group in order, such as `Kinesis stream orders`."""
     place: Place = HOME
     suffix: str = ""
     """Account and region as shown after the function's name, where several functions have it; else empty."""

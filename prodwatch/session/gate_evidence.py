@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.model.environment import Environment
-from prodwatch.model.identity import unique_name
+from prodwatch.model.identity import AlarmId, unique_name
 from prodwatch.model.release import UNDER_WAY
 from prodwatch.model.result import CheckResult, Notice, RoundCount
 from prodwatch.model.signal import AlarmState, ReleaseState
@@ -221,17 +221,42 @@ class GateEvidence:
         ]
 
     def _rollback_notices(self, states: Sequence[ReleaseState]) -> list[Notice]:
-        if not any(each.phase in UNDER_WAY for each in states):
+        groups = {(each.place, each.rollback.group): each for each in states if each.rollback is not None}
+        messages = [message for each in groups.values() for message in self._rollback_problems(each)]
+        if any(each.phase in UNDER_WAY for each in states):
+            alarms = self._store.release.alarms.values()
+            if not alarms and not groups:
+                messages.append("no alarm is watched, so it is not known whether one rolls this release back")
+            messages += [
+                f"the actions of alarm {each.name} are disabled" for each in alarms if not each.actions_enabled
+            ]
+        return [Notice(code="rollback_alarm", message=each) for each in dict.fromkeys(messages)]
+
+    def _rollback_problems(self, state: ReleaseState) -> list[str]:
+        """Return why the alarms of a release's deployment group may not roll it back."""
+        rollback = state.rollback
+        if rollback is None:
             return []
-        alarms = self._store.release.alarms.values()
-        if not alarms:
-            message = "no alarm is watched, so it is not known whether one rolls this release back"
-            return [Notice(code="rollback_alarm", message=message)]
-        return [
-            Notice(code="rollback_alarm", message=f"the actions of alarm {each.name} are disabled")
-            for each in alarms
-            if not each.actions_enabled
-        ]
+        group = f"deployment group {rollback.group}"
+        if not rollback.alarms or not rollback.enabled:
+            if rollback.unread is not None and not rollback.alarms:
+                return [f"the alarms that roll {state.title} back are not known: {rollback.unread}"]
+            lacks = f"the alarms of {group} are disabled" if rollback.alarms else f"{group} has no alarm"
+            return [f"{lacks}, so none rolls {state.title} back"]
+        found = []
+        if not rollback.rolls_back:
+            found.append(f"{group} does not roll back a deployment that an alarm stops")
+        if rollback.ignores_unread:
+            found.append(f"{group} continues when CodeDeploy cannot read its alarms")
+        for name in rollback.alarms:
+            alarm = self._store.release.alarms.get(AlarmId(name, state.place))
+            if alarm is None:
+                found.append(f"alarm {name} of {group} does not exist or was not read")
+            elif alarm.muted_by is not None:
+                found.append(f"alarm {name} of {group} is muted by rule {alarm.muted_by}")
+            elif not alarm.actions_enabled:
+                found.append(f"the actions of alarm {name} are disabled")
+        return found
 
 
 def required(environment: Environment) -> Literal["errors", "none"]:

@@ -220,6 +220,9 @@ class _ComparedRelease:
     def update(self, release: ReleaseState, batches: Iterable[RequestBatch]) -> None:
         """Judge batches that have been read."""
         self.release = release
+        self.versions.ordered_sources = release.ordered_sources
+        if self._errors is not None:
+            self._errors.ordered_sources = release.ordered_sources
         if release.weights != self._weights:
             self._weights = release.weights
             self.versions.shift()

@@ -15,14 +15,25 @@ from prodwatch.judge.signals import alarm_signals, merged, no_alarm_with, no_suc
 from prodwatch.model.environment import AlarmTarget, place_of
 from prodwatch.model.identity import AlarmId
 from prodwatch.model.result import SignalResult
-from prodwatch.model.signal import NO_HISTORY, AlarmState, EvaluatedSignals, Record, ReleaseEvent, SourceStatus
+from prodwatch.model.signal import (
+    NO_HISTORY,
+    AlarmState,
+    EvaluatedSignals,
+    Record,
+    ReleaseEvent,
+    SourcePhase,
+    SourceStatus,
+)
 from prodwatch.model.status import Reason
+from prodwatch.sources.alarm_mutes import MuteRuleReader
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.poll_loop import PollingSource
 
 EVERY_S = 15.0
 """Pause between polls."""
+UNKNOWN_EVERY_S = 1.0
+"""The same while the alarms of the deployment groups are not known yet."""
 NAMES_PER_CALL = 100
 """Most alarm names in one DescribeAlarms request."""
 
@@ -72,11 +83,20 @@ class AlarmSource(PollingSource):
         clock: Clock,
         since: datetime,
         clean: Callable[[str], str],
+        rollback_targets: Callable[[], tuple[AlarmTarget, ...] | None] = tuple,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        """`rollback_targets` returns the alarms that stop deployments, None while they are not known yet.
+
+        They gate, except those that `targets` name: there the file decides.
+        """
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
-        self._targets = tuple(targets)
+        self._own_targets = tuple(targets)
+        self._rollback_targets = rollback_targets
+        self._rollback: tuple[AlarmTarget, ...] | None = None
+        """As of the latest poll."""
+        self._mutes = MuteRuleReader(aws, clock, clean)
         self._since = since
         self._clean = clean
         self._alarms: dict[AlarmId, _Alarm] = {}
@@ -89,14 +109,12 @@ class AlarmSource(PollingSource):
 
     def pause_s(self) -> float:
         """Return the seconds between polls."""
-        return EVERY_S
+        return EVERY_S if self._rollback is not None else UNKNOWN_EVERY_S
 
     def note(self) -> str | None:
         """Return which configured alarms do not exist and which data could not be read; None without any."""
-        return (
-            "; ".join(dict.fromkeys((*self._notes, *(error.message for error in self._history_errors.values()))))
-            or None
-        )
+        histories = (error.message for error in self._history_errors.values())
+        return "; ".join(dict.fromkeys((*self._notes, *histories, *self._mutes.notes()))) or None
 
     def unread(self) -> tuple[str, ...]:
         """Return why gating alarms could not be read."""
@@ -105,18 +123,23 @@ class AlarmSource(PollingSource):
     def status(self, began_s: float) -> SourceStatus:
         """Return the status, with a note while the history of alarms cannot be read."""
         notes = (NO_HISTORY,) if self._history_errors else ()
-        return msgspec.structs.replace(super().status(began_s), notes=notes)
+        status = msgspec.structs.replace(super().status(began_s), notes=notes)
+        # Alarms that are not known yet may be firing.
+        return status if self._rollback is not None else msgspec.structs.replace(status, phase=SourcePhase.STARTING)
 
     async def poll(self) -> list[Record]:
         """Return the state of every watched alarm, and the history of those whose state changed."""
         self._notes = []
         signals: list[SignalResult] = []
-        reads = (self._describe(target) for target in self._targets)
+        self._rollback = self._rollback_targets()
+        rollback = self._not_in_file(self._rollback or ())
+        targets = (*self._own_targets, *rollback)
+        reads = (self._describe(target) for target in targets)
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
         alarms: dict[AlarmId, _Alarm] = {}
         failed: list[AwsError] = []
         unread: list[str] = []
-        for target, outcome in zip(self._targets, outcomes, strict=True):
+        for target, outcome in zip(targets, outcomes, strict=True):
             if isinstance(outcome, AwsError):
                 failed.append(outcome)
                 unread += [outcome.message] if target.gate else []
@@ -124,28 +147,56 @@ class AlarmSource(PollingSource):
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
-            self._notes += _missing_alarms(target, {alarm.name for alarm in outcome})
-            signals += alarm_signals(target, [alarm.state for alarm in outcome])
+            existing = {alarm.name for alarm in outcome}
+            self._notes += _missing_alarms(target, existing)
+            # A group may name an alarm that was deleted; the gate reports it.
+            names = tuple(map(self._clean, sorted(existing))) if target in rollback else target.names
+            judged = msgspec.structs.replace(target, names=names)
+            signals += alarm_signals(judged, [alarm.state for alarm in outcome])
             for alarm in outcome:
                 # An alarm matched by several targets gates if any of them gates.
                 gates = alarm.state.gate or (alarm.id in alarms and alarms[alarm.id].state.gate)
                 alarms[alarm.id] = msgspec.structs.replace(
                     alarm, state=msgspec.structs.replace(alarm.state, gate=gates)
                 )
-        if failed and len(failed) == len(self._targets):
+        if failed and len(failed) == len(targets):
             raise failed[0]
         self._notes += dict.fromkeys(error.message for error in failed)
         self._unread = tuple(dict.fromkeys(unread))
         unread_targets = [
-            target
-            for target, outcome in zip(self._targets, outcomes, strict=True)
-            if isinstance(outcome, BaseException)
+            target for target, outcome in zip(targets, outcomes, strict=True) if isinstance(outcome, BaseException)
         ]
+        await self._read_mutes(alarms)
         deleted = self._deleted(alarms, unread_targets)
         self._queue_histories(alarms)
         evaluated = EvaluatedSignals(kind="alarm", results=merged(signals))
         states: list[Record] = [*(alarm.state for alarm in alarms.values()), *deleted, evaluated]
         return [*states, *await self._histories()]
+
+    def _not_in_file(self, rollback: Iterable[AlarmTarget]) -> list[AlarmTarget]:
+        """Return the alarms of deployment groups that the file does not name."""
+        targets = []
+        for each in rollback:
+            names = tuple(
+                name
+                for name in each.names
+                if not any(_names(own, name) and place_of(own) == place_of(each) for own in self._own_targets)
+            )
+            if names:
+                targets.append(msgspec.structs.replace(each, names=names))
+        return targets
+
+    async def _read_mutes(self, alarms: dict[AlarmId, _Alarm]) -> None:
+        """Note the mute rules of the alarms that stop deployments."""
+        for target in self._rollback or ():
+            for name in target.names:
+                id_ = AlarmId(name, place_of(target))
+                alarm = alarms.get(id_)
+                if alarm is not None:
+                    muted_by = await self._mutes.of(id_)
+                    alarms[id_] = msgspec.structs.replace(
+                        alarm, state=msgspec.structs.replace(alarm.state, muted_by=muted_by)
+                    )
 
     def _queue_histories(self, alarms: Mapping[AlarmId, _Alarm]) -> None:
         for key, alarm in alarms.items():
@@ -297,8 +348,11 @@ async def describe_alarms(pages: AlarmPages, selection: dict[str, Any]) -> list[
 
 
 def _covers(target: AlarmTarget, alarm: _Alarm) -> bool:
-    named = alarm.name in target.names or (target.prefix is not None and alarm.name.startswith(target.prefix))
-    return named and place_of(target) == alarm.state.place
+    return _names(target, alarm.name) and place_of(target) == alarm.state.place
+
+
+def _names(target: AlarmTarget, name: str) -> bool:
+    return name in target.names or (target.prefix is not None and name.startswith(target.prefix))
 
 
 def _missing_alarms(target: AlarmTarget, alarms: set[str]) -> list[str]:

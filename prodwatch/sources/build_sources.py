@@ -151,6 +151,15 @@ def build_sources(
                 versions_of=release.versions_of,
             )
         )
-    if environment.alarms:
-        sources.append(AlarmSource(aws, environment.alarms, clock=clock, since=since, clean=signal_redactor.text))
+    if environment.alarms or (environment.functions and environment.release.codedeploy):
+        sources.append(
+            AlarmSource(
+                aws,
+                environment.alarms,
+                clock=clock,
+                since=since,
+                clean=signal_redactor.text,
+                rollback_targets=release.rollback_targets,
+            )
+        )
     return sources

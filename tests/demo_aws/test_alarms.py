@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -360,3 +361,28 @@ def test_unreadable_rules_are_refused(rule: str) -> None:
 
 def test_names_of_alarms_in_a_rule() -> None:
     assert alarms_in('ALARM("a") OR AT_LEAST(1, OK, (b, arn:aws:cloudwatch:e:1:alarm:c))') == ["a", "b", "c"]
+
+
+async def test_a_mute_rule_is_active_within_its_window(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    aws.alarms.put(ERRORS)
+    start = datetime.fromtimestamp(wall.now_s // 60 * 60 + 600, UTC)
+    rule = {"Schedule": {"Expression": f"at({start:%Y-%m-%dT%H:%M})", "Duration": "PT1H30M"}}
+    targets = {"AlarmNames": ["errors"]}
+    await call("cloudwatch", "PutAlarmMuteRule", Name="night", Rule=rule, MuteTargets=targets)
+
+    async def names(**options: Any) -> list[str]:
+        listed = await call("cloudwatch", "ListAlarmMuteRules", **options)
+        return [each["AlarmMuteRuleArn"].rpartition(":")[2] for each in listed["AlarmMuteRuleSummaries"]]
+
+    for after_s, status in ((0, "SCHEDULED"), (600, "ACTIVE"), (5400, "EXPIRED")):
+        wall.now_s += after_s
+        assert await names(AlarmName="errors", Statuses=[status]) == ["night"]
+        assert (await call("cloudwatch", "GetAlarmMuteRule", AlarmMuteRuleName="night"))["Status"] == status
+    assert await names(AlarmName="other") == []
+    await call("cloudwatch", "DeleteAlarmMuteRule", AlarmMuteRuleName="night")
+    assert await names() == []
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        await call("cloudwatch", "GetAlarmMuteRule", AlarmMuteRuleName="night")
+    weekly = {"Schedule": {"Expression": "cron(0 2 * * SUN *)", "Duration": "PT1H"}}
+    with pytest.raises(ClientError, match="ValidationError"):
+        await call("cloudwatch", "PutAlarmMuteRule", Name="weekly", Rule=weekly)

@@ -253,3 +253,13 @@ async def test_functions_created_through_the_api_are_in_moto_and_keep_their_logg
     assert changed["RevisionId"] != first["RevisionId"]
     response = await call("lambda", "Invoke", FunctionName="made", Payload=b'{"a": 1}')
     assert response["StatusCode"] == 200
+
+
+async def test_the_event_sources_of_an_alias(call: Any, shop: EmbeddedAws) -> None:
+    queue = "arn:aws:sqs:eu-west-1:123456789012:orders.fifo"
+    shop.functions.put(Function(name="mail", event_sources={queue: "live"}))
+    (mapping,) = (await call("lambda", "ListEventSourceMappings", FunctionName="mail:live"))["EventSourceMappings"]
+    assert (mapping["EventSourceArn"], mapping["State"]) == (queue, "Enabled")
+    assert mapping["FunctionArn"].endswith(":function:mail:live")
+    for other in ("mail", "orders:live"):
+        assert (await call("lambda", "ListEventSourceMappings", FunctionName=other))["EventSourceMappings"] == []

@@ -11,7 +11,15 @@ from msgspec.structs import replace
 
 from prodwatch.model.environment import Compare, FunctionTarget, MetricTarget, ReleaseTarget
 from prodwatch.model.result import SignalResult, StepResult
-from prodwatch.model.signal import Batch, EvaluatedSignals, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
+from prodwatch.model.signal import (
+    Batch,
+    EvaluatedSignals,
+    ReleasePhase,
+    ReleaseState,
+    RollbackAlarms,
+    SourcePhase,
+    SourceStatus,
+)
 from prodwatch.model.status import Reason, Status
 from prodwatch.testing.clock import START
 from prodwatch.testing.definitions import plain
@@ -124,6 +132,62 @@ async def test_a_rollback_alarm_that_does_nothing_is_a_notice(alarms: list[Any],
     assert next((each.message for each in result.notices if each.code == "rollback_alarm"), None) == notice
 
 
+GROUP = RollbackAlarms(group="pay-live", alarms=("pay errors",))
+
+
+@pytest.mark.parametrize(
+    ("group", "alarm", "notices"),
+    [
+        pytest.param(GROUP, {}, [], id="present"),
+        pytest.param(
+            GROUP, None, ["alarm pay errors of deployment group pay-live does not exist or was not read"], id="absent"
+        ),
+        pytest.param(
+            GROUP,
+            {"muted_by": "night"},
+            ["alarm pay errors of deployment group pay-live is muted by rule night"],
+            id="muted",
+        ),
+        pytest.param(
+            GROUP, {"actions_enabled": False}, ["the actions of alarm pay errors are disabled"], id="actions disabled"
+        ),
+        pytest.param(
+            replace(GROUP, enabled=False),
+            {},
+            ["the alarms of deployment group pay-live are disabled, so none rolls pay back"],
+            id="alarms disabled",
+        ),
+        pytest.param(
+            replace(GROUP, alarms=()), {}, ["deployment group pay-live has no alarm, so none rolls pay back"], id="none"
+        ),
+        pytest.param(
+            replace(GROUP, alarms=(), unread="GetDeploymentGroup: access denied"),
+            {},
+            ["the alarms that roll pay back are not known: GetDeploymentGroup: access denied"],
+            id="not read",
+        ),
+        pytest.param(
+            replace(GROUP, rolls_back=False, ignores_unread=True),
+            {},
+            [
+                "deployment group pay-live does not roll back a deployment that an alarm stops",
+                "deployment group pay-live continues when CodeDeploy cannot read its alarms",
+            ],
+            id="weak",
+        ),
+    ],
+)
+async def test_a_deployment_group_whose_alarms_may_not_roll_back_is_a_notice(
+    group: RollbackAlarms, alarm: dict[str, Any] | None, notices: list[str]
+) -> None:
+    world = GateWorld(release=again(MOVING, rollback=group))
+    if alarm is not None:
+        world.alarm("OK", **alarm)
+    result = await world.run()
+    assert result.verdict.status == "pass"
+    assert [each.message for each in result.notices if each.code == "rollback_alarm"] == notices
+
+
 async def test_the_expected_version_is_waited_for() -> None:
     world = GateWorld(release=NOTHING)
     shifted = again(MOVING, started_at=START + timedelta(seconds=300))
@@ -190,6 +254,21 @@ async def test_a_second_release_ends_the_gate_without_a_verdict_on_either(later:
     assert (result.verdict.status, world.took_s) == ("inconclusive", 200)
     assert result.verdict.reason_code is Reason.VERSION_MISMATCH
     assert "42" in result.verdict.reason
+
+
+async def test_a_rollback_and_a_second_release_between_two_looks_leave_the_first_without_a_verdict() -> None:
+    world = GateWorld()
+    second = again(MOVING, version="43", deployment="d-2", started_at=START + timedelta(seconds=250))
+
+    def asleep() -> None:
+        world.clock.skip(60)
+        world.release(BACK)
+        world.release(second)
+
+    world.after(200, asleep)
+    result = await world.run()
+    assert (result.verdict.status, result.verdict.reason_code) == ("inconclusive", Reason.VERSION_MISMATCH)
+    assert result.verdict.reason == "Version 43 of pay:live was released during the bake of version 42."
 
 
 async def test_a_hash_that_is_read_late_is_not_a_second_release() -> None:

@@ -9,7 +9,7 @@ import msgspec
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
 from prodwatch.judge.comparison.unpaired_batches import UnpairedBatches
-from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
+from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent, why_not_random
 from prodwatch.judge.signatures.readable import readable
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import RequestBatch, SignatureKey, SignatureResult
@@ -44,6 +44,8 @@ class SignatureComparison:
     """
 
     def __init__(self, function: str, version: str, baseline: str | None, limits: SignatureLimits) -> None:
+        self.ordered_sources: tuple[str, ...] = ()
+        """Event sources of the function that route whole shards; while there are any, no split test counts."""
         self.function = function
         self.version = version
         self.baseline = baseline
@@ -110,7 +112,9 @@ class SignatureComparison:
     def result(self, seen: SeenSignature) -> SignatureResult:
         """Return what is known about one signature as of now."""
         canary, baseline = self._counts.get(seen.key, (0, 0))
-        bound = seen.key in self._worse or self._is_bound_without_baseline(seen)
+        split = seen.key in self._worse
+        unsure = why_not_random(self.ordered_sources) if split and self.ordered_sources else None
+        bound = (split and unsure is None) or self._is_bound_without_baseline(seen)
         share = canary / self._requests if self._requests else None
         status = Status.FAIL if bound else Status.INCONCLUSIVE
         if seen.accepted is not None:
@@ -133,7 +137,7 @@ class SignatureComparison:
             request_id=seen.request_id,
             trace_id=seen.trace_id,
             accepted=seen.accepted,
-            message=_sentence(seen, canary, baseline, share),
+            message=_sentence(seen, canary, baseline, share) + (f". {unsure[:-1]}" if unsure and not bound else ""),
         )
 
     def _log_evidence(self, key: SignatureKey) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from prodwatch.judge.comparison.bad_shares import BadShareProcess
@@ -56,6 +56,9 @@ class _Judgement(NamedTuple):
     """The end of the sentence with the figures."""
 
 
+NOT_SPLIT_AT_RANDOM = "requests are not split at random"
+
+
 def _undecided(note: str, reason: Reason = Reason.MIN_SAMPLES, *, advisory: str | None = None) -> _Judgement:
     return _Judgement(Status.INCONCLUSIVE, reason, advisory, note)
 
@@ -95,6 +98,8 @@ class VersionComparison:
         by_count: str | None = None,
     ) -> None:
         """`by_count` says why requests cannot be read from log lines, so that all batches hold CloudWatch's counts."""
+        self.ordered_sources: tuple[str, ...] = ()
+        """Event sources of the function that route whole shards; while there are any, no comparison counts."""
         self.function = function
         self.version = version
         self.baseline = baseline
@@ -216,7 +221,7 @@ class _ErrorComparison:
         self.process.log_threshold = math.log(self._needed)
 
     def result(self, compared: VersionComparison) -> ComparisonResult:
-        judged = self._judge()
+        judged = self._judge(compared.ordered_sources)
         note = judged.note
         if self._by_count:
             note = ", ".join(filter(None, (note, _by_count(self._why_by_count))))
@@ -265,17 +270,23 @@ class _ErrorComparison:
             return "before/after"
         return "counts" if self._by_count else "requests"
 
-    def _judge(self) -> _Judgement:
+    def _judge(self, ordered_sources: Sequence[str]) -> _Judgement:
         if self._by_count and self._kind.name != "errors":
             return _undecided("CloudWatch does not count them", Reason.NO_DATA)
-        return self._not_random() or self._worse() or self._alone_worse() or self._harm_excluded()
+        return self._not_random(ordered_sources) or self._worse() or self._alone_worse() or self._harm_excluded()
 
-    def _not_random(self) -> _Judgement | None:
+    def _not_random(self, ordered_sources: Sequence[str]) -> _Judgement | None:
+        if ordered_sources and self.process.total.canary:
+            # The time before the release says enough about a version that serves alone and is much worse.
+            alone = self._alone_worse()
+            if alone is not None and alone.status is not Status.INCONCLUSIVE:
+                return alone
+            return _undecided(NOT_SPLIT_AT_RANDOM, advisory=why_not_random(ordered_sources))
         dispersion = self.process.split_dispersion()
         if dispersion is None or dispersion <= NOT_RANDOM:
             return None
         return _undecided(
-            "requests are not split at random",
+            NOT_SPLIT_AT_RANDOM,
             advisory=f"The split of requests between the versions is not random (dispersion {dispersion:.1f}).",
         )
 
@@ -392,6 +403,10 @@ class _LatencyComparison:
         elif missing:
             status, reason = Status.INCONCLUSIVE, Reason.MIN_SAMPLES
             note = f"{missing:,} more warm requests are needed"
+        advisory = None
+        if compared.ordered_sources and warm:
+            status, reason, note = Status.INCONCLUSIVE, Reason.MIN_SAMPLES, NOT_SPLIT_AT_RANDOM
+            advisory = why_not_random(compared.ordered_sources)
         message = "latency: no warm requests of both versions at the same time"
         if self._why_by_count is not None:
             message = f"latency: CloudWatch's counts do not hold it, {_by_count(self._why_by_count)}"
@@ -407,6 +422,7 @@ class _LatencyComparison:
             basis="requests" if self._why_by_count is None else "counts",
             status=status,
             gate=self._limits.gate,
+            advisory=advisory,
             reason_code=reason,
             message=message,
             canary=ComparedVersion(
@@ -424,6 +440,11 @@ class _LatencyComparison:
             requests_needed=missing,
             last_end_ms=compared.last_end_ms,
         )
+
+
+def why_not_random(ordered_sources: Sequence[str]) -> str:
+    """Return the sentence about event sources that send whole shards to one version."""
+    return f"The split of requests between the versions is not random: {', '.join(ordered_sources)} sends in order."
 
 
 def _by_count(why: str | None) -> str:

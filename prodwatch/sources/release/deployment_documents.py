@@ -26,6 +26,8 @@ def deployment_of(info: Document, target: Document, config: Document, clean: Cal
         current=function.get("currentVersion", ""),
         target=function.get("targetVersion", ""),
         created_at=info["createTime"],
+        application=info.get("applicationName", ""),
+        group=info.get("deploymentGroupName", ""),
         ended_at=info.get("completeTime"),
         creator=info.get("creator", "user"),
         error=clean(error_text) if error_text else None,

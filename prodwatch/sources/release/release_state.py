@@ -72,6 +72,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Share of traffic moved by the first shift, 0 to 1; None when the configuration is unknown."""
     reported_weight: float | None = None
     """`targetVersionWeight` as reported by CodeDeploy; see `share_of`."""
+    application: str = ""
+    group: str = ""
+    """Deployment group."""
     place: Place = HOME
 
     @property

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.environment import Environment, FunctionTarget, place_of
+from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, place_of
 from prodwatch.model.identity import Place
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
@@ -27,6 +27,7 @@ from prodwatch.sources.release.alias_weights import (
     traffic_shares,
 )
 from prodwatch.sources.release.codedeploy import Reading, deployment_reader, read_places
+from prodwatch.sources.release.event_sources import OrderedSourceReader
 from prodwatch.sources.release.function_code import (
     LATEST,
     FunctionCode,
@@ -36,6 +37,7 @@ from prodwatch.sources.release.function_code import (
     unaliased_state,
 )
 from prodwatch.sources.release.release_state import Deployment, events_of, release_state
+from prodwatch.sources.release.rollback_alarms import RollbackAlarmReader
 from prodwatch.sources.release.stack_events import StackEventReader
 from prodwatch.sources.release.version_history import traffic_shifts
 
@@ -82,6 +84,9 @@ class ReleaseSource(PollingSource):
         """Place and application → why the deployments could not be read."""
         self._stacks = [StackEventReader(aws, stack, since=since, clean=clean) for stack in environment.stacks.values()]
         self._code = FunctionCodeCache(aws, clean)
+        self._rollback = RollbackAlarmReader(aws, clock, clean)
+        self._ordered_sources = OrderedSourceReader(aws, clock, clean)
+        self._has_polled = False
         self._alias_history: dict[FunctionTarget, list[AliasObservation]] = {}
         self._latest_code: dict[FunctionTarget, FunctionCode] = {}
         self._previous_code: dict[FunctionTarget, FunctionCode] = {}
@@ -102,7 +107,12 @@ class ReleaseSource(PollingSource):
         """Return what is missing and why, and the progress of stack updates; None without any."""
         parts = [note for reading in self._readings.values() for note in (*reading.notes, *reading.unread)]
         errors = self._deployment_errors.values()
-        notes = [*self._notes, *dict.fromkeys((*errors, *parts)), *(stack.note() for stack in self._stacks)]
+        notes = [
+            *self._notes,
+            *dict.fromkeys((*errors, *parts)),
+            *self._ordered_sources.notes(),
+            *(stack.note() for stack in self._stacks),
+        ]
         return "; ".join(filter(None, notes)) or None
 
     def unread(self) -> tuple[str, ...]:
@@ -114,8 +124,18 @@ class ReleaseSource(PollingSource):
         """Return the known versions of a function and its traffic shifts, for the metric source."""
         return self._versions.get(function, FunctionVersions())
 
+    def rollback_targets(self) -> tuple[AlarmTarget, ...] | None:
+        """Return the alarms that stop deployments of the watched functions; None before the first poll has ended."""
+        return self._rollback.targets() if self._has_polled else None
+
     async def poll(self) -> list[Record]:
         """Return the release state of every watched function, and new events."""
+        try:
+            return await self._poll()
+        finally:
+            self._has_polled = True
+
+    async def _poll(self) -> list[Record]:
         self._notes = []
         reads = asyncio.gather(*(self._read_function(function) for function in self._functions), return_exceptions=True)
         try:
@@ -242,8 +262,11 @@ class ReleaseSource(PollingSource):
             timeout_s=max((code.timeout_s for code in codes if code.timeout_s is not None), default=None),
         )
         self._report_published(function, codes)
+        deployment = next((each for each in own_deployments if each.id == state.deployment), None)
         state = replace(
             state,
+            rollback=await self._rollback.of(deployment) if deployment is not None else None,
+            ordered_sources=await self._ordered_sources.of(function),
             code={code.version: code.sha256 for code in codes if code.sha256},
             configuration={code.version: code.configuration for code in codes if code.configuration},
             place=place_of(function),

@@ -138,3 +138,11 @@ def test_late_records_without_a_signature_weigh_against_it_being_bound() -> None
     late = {"42": VersionCounts(requests=138)}
     comparison.add(RequestBatch(function="pay", start_ms=start, end_ms=2 * start, versions=late, late=True))
     assert comparison.result(seen()).evidence == pytest.approx(before)
+
+
+def test_ordered_event_sources_bind_no_signature_by_the_split() -> None:
+    comparison = compared((2, 0), (3, 0))
+    comparison.ordered_sources = ("FIFO queue orders.fifo",)
+    found = comparison.result(seen())
+    assert found.status is Status.INCONCLUSIVE
+    assert found.message.endswith("not random: FIFO queue orders.fifo sends in order")

@@ -300,3 +300,25 @@ def test_requests_of_the_old_version_are_compared_once() -> None:
         assert each.baseline.requests == 1242
     assert result(comparison, "latency").canary.requests == 138
     assert result(comparison, "errors").canary.requests == 2 * 138
+
+
+def test_ordered_event_sources_make_every_comparison_advisory() -> None:
+    comparison = watched(0.05, slower=1.5)
+    assert {result(comparison, each).status for each in ("errors", "latency")} == {Status.FAIL}
+    comparison.ordered_sources = ("Kinesis stream orders",)
+    for kind in ("errors", "error_lines", "client_errors", "latency"):
+        found = result(comparison, kind)
+        assert found.status is Status.INCONCLUSIVE
+        assert found.advisory == (
+            "The split of requests between the versions is not random: Kinesis stream orders sends in order."
+        )
+
+
+def test_a_version_that_serves_alone_is_judged_whatever_its_event_sources() -> None:
+    rng = random.Random(1)
+    comparison = watched(0.001)
+    comparison.ordered_sources = ("Kinesis stream orders",)
+    comparison.add_last_week(batch(0, VersionCounts(), counts(rng, 1380, 0.001)))
+    for number in range(30, 40):
+        comparison.add(batch(number, counts(rng, 1380, 0.1), VersionCounts()))
+    assert result(comparison, "errors").status is Status.FAIL

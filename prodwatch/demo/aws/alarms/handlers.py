@@ -9,6 +9,7 @@ from typing import Any
 from prodwatch.demo.aws.alarms.composite_rules import alarms_in
 from prodwatch.demo.aws.alarms.evaluation import COMPARISONS
 from prodwatch.demo.aws.alarms.model import AlarmRecord, CompositeAlarm, MetricAlarm, MetricQuery
+from prodwatch.demo.aws.alarms.mute_rules import MuteRules
 from prodwatch.demo.aws.alarms.store import AlarmStore
 from prodwatch.demo.aws.api_call import ApiCall, Document, Routes, ServiceError
 from prodwatch.demo.aws.expression_parser import ExpressionError
@@ -25,6 +26,7 @@ class AlarmHandlers:
 
     def __init__(self, store: AlarmStore) -> None:
         self._store = store
+        self._mutes = MuteRules(store.region, store.account)
 
     def routes(self) -> Routes:
         """Return the operations implemented here."""
@@ -40,6 +42,10 @@ class AlarmHandlers:
                 "DescribeAlarms": self.describe_alarms,
                 "DescribeAlarmsForMetric": self.describe_alarms_for_metric,
                 "DescribeAlarmHistory": self.describe_alarm_history,
+                "PutAlarmMuteRule": self._mutes.put,
+                "GetAlarmMuteRule": self._mutes.get,
+                "ListAlarmMuteRules": self._mutes.list,
+                "DeleteAlarmMuteRule": self._mutes.delete,
             },
         )
 

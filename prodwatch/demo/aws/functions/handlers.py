@@ -49,6 +49,7 @@ class FunctionHandlers:
                 "ListVersionsByFunction": self.list_versions,
                 "GetFunctionConfiguration": self.get_function_configuration,
                 "GetFunction": self.get_function,
+                "ListEventSourceMappings": self.list_event_source_mappings,
             },
             on_loop={"Invoke": self.invoke},
             patches={
@@ -129,6 +130,27 @@ class FunctionHandlers:
         if function is None:
             return Forward.TO_MOTO
         return {"Configuration": self._configuration(function, self._resolve(function, call)), "Tags": {}}
+
+    def list_event_source_mappings(self, call: ApiCall) -> Document | Forward:
+        """ListEventSourceMappings of a stored function or of one of its aliases."""
+        name, _, alias = _name_and_qualifier(call.params.get("FunctionName", ""))
+        function = self._store.get(name)
+        if function is None:
+            return Forward.TO_MOTO
+        mappings = [
+            {
+                "UUID": _uuid(f"{function.name}/{arn}"),
+                "EventSourceArn": arn,
+                "FunctionArn": self._store.arn(function.name, target),
+                "BatchSize": 10,
+                "State": "Enabled",
+                "StateTransitionReason": "User action",
+                "LastModified": 0.0,
+            }
+            for arn, target in sorted(function.event_sources.items())
+            if target == alias and call.params.get("EventSourceArn") in {None, arn}
+        ]
+        return _PAGE.page(call, mappings, "EventSourceMappings")
 
     def keep_logging(self, call: ApiCall, document: Document) -> Document:
         """Keep the LoggingConfig, which moto drops, and return the completed configuration."""

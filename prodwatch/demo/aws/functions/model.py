@@ -48,6 +48,8 @@ class Function:
     tracing: Literal["Active", "PassThrough"] = "Active"
     environment: Mapping[str, str] = field(default_factory=dict)
     role: str | None = None
+    event_sources: Mapping[str, str] = field(default_factory=dict)
+    """ARN of a stream or queue → alias that it invokes."""
 
     @property
     def logs_to(self) -> str:
