@@ -263,6 +263,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Calls whose price is not known, so that `cost_usd` is the least that was spent."""
 
 
+class RecordingInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The session file that was recorded."""
+
+    file: str
+    bytes: int
+    digest: str
+    """Digest of its last frame in hex, by which a rewritten file is recognised."""
+    ended: str | None = None
+    """Why it ended before the run did; null when it is complete."""
+
+
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """The complete document."""
 
@@ -285,3 +296,5 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Rounds of a gate; empty in a `check`."""
     notices: tuple[Notice, ...] = ()
     usage: Usage = Usage()
+    recording: RecordingInfo | msgspec.UnsetType = msgspec.UNSET
+    """Absent unless the run was recorded."""

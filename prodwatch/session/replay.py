@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
 from prodwatch.model.environment import Compare, Environment
 from prodwatch.model.evidence import (
     CheckReported,
@@ -24,7 +28,12 @@ from prodwatch.model.evidence import (
     TraceFetched,
     UsageCounted,
 )
+from prodwatch.model.signal import LogRecord
 from prodwatch.session.release_comparison import ReleaseComparisons
+from prodwatch.store.recording.events import Entry
+from prodwatch.store.recording.frames import FrameHead
+from prodwatch.store.recording.reader import SessionFile
+from prodwatch.store.state import StoreState
 from prodwatch.store.store import Store
 
 Stored = (
@@ -39,6 +48,8 @@ Stored = (
     | Stalled
 )
 """Evidence that enters a store as it is."""
+LINES_SHOWN = 20_000
+"""Log lines from before a moment that a replay shows when it is moved there."""
 
 
 class Replay:
@@ -105,3 +116,103 @@ def _store(store: Store, evidence: Stored) -> None:
             store.set_usage(evidence.usage)
         case Stalled():
             store.set_slow(evidence.slow_ms)
+
+
+class ReplayClock:
+    """Clock that shows the time of the evidence that is fed."""
+
+    def __init__(self, started_at: datetime) -> None:
+        self._now = started_at
+        self._elapsed_us = 0
+
+    def set(self, at: datetime, elapsed_us: int) -> None:
+        """Show this moment from now on."""
+        self._now, self._elapsed_us = at, elapsed_us
+
+    def now(self) -> datetime:
+        """Return the recorded wall time."""
+        return self._now
+
+    def monotonic_s(self) -> float:
+        """Return the seconds since the start of the recording."""
+        return self._elapsed_us / 1_000_000
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the real clock: a replay decides itself how fast its time passes."""
+        await asyncio.sleep(seconds)
+
+
+class Player:
+    """Position in a session file, movable both ways; the store has the state at that position.
+
+    The store must have been made with the player's clock. The comparisons and verdicts are those recorded.
+    """
+
+    def __init__(self, file: SessionFile, clock: ReplayClock, store: Store) -> None:
+        """Begin before the first event."""
+        self._file = file
+        self._clock = clock
+        self._store = store
+        self._replay = Replay(store, compares=False)
+        self._next: Iterator[Entry] = file.entries()
+        self._ahead: Entry | None = None
+        self.position_us = 0
+
+    @property
+    def duration_us(self) -> int:
+        """Microseconds from the start to the last whole event."""
+        return self._file.duration_us
+
+    def play(self, up_to_us: int) -> int:
+        """Apply the events up to a later position and return their number. Raises DamagedFrameError."""
+        count = 0
+        while (entry := self._ahead or next(self._next, None)) is not None:
+            if entry.elapsed_us > up_to_us:
+                self._ahead = entry
+                break
+            self._ahead = None
+            self._clock.set(entry.at, entry.elapsed_us)
+            self._replay.feed(entry.event)
+            count += 1
+        self._show(up_to_us)
+        return count
+
+    def seek(self, to_us: int) -> None:
+        """Move to any position: the snapshot before it, and the events between. Raises DamagedFrameError."""
+        to_us = max(0, min(to_us, self.duration_us))
+        snapshot = self._file.snapshot_at(to_us)
+        from_us = snapshot.elapsed_us if snapshot is not None else -1
+        if from_us <= self.position_us <= to_us:
+            self.play(to_us)
+            return
+        self._next, self._ahead = self._file.entries(snapshot), None
+        self._clock.set(self._file.header.started_at + timedelta(microseconds=max(0, from_us)), max(0, from_us))
+        if snapshot is None:
+            self._store.restore(StoreState(), ())
+        else:
+            self._store.restore(self._file.state(snapshot), self._lines_before(snapshot))
+        self.play(to_us)
+
+    def _lines_before(self, snapshot: FrameHead) -> list[LogRecord]:
+        """Return the last log lines before a snapshot, oldest first."""
+        frames: list[list[LogRecord]] = []
+        count = 0
+        for entries in self._file.entries_before(snapshot):
+            lines = [
+                record
+                for entry in entries
+                if isinstance(entry.event, Delivered)
+                for record in entry.event.batch.records
+                if isinstance(record, LogRecord)
+            ]
+            frames.append(lines)
+            count += len(lines)
+            if count >= LINES_SHOWN:
+                break
+        return [line for lines in reversed(frames) for line in lines][-LINES_SHOWN:]
+
+    def _show(self, position_us: int) -> None:
+        """Let the clock go on from the last event to the position itself."""
+        since_us = max(0, position_us - round(self._clock.monotonic_s() * 1_000_000))
+        self._clock.set(self._clock.now() + timedelta(microseconds=since_us), position_us)
+        self.position_us = position_us

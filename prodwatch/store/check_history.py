@@ -69,6 +69,15 @@ class CheckTrack(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.latest and flag in self.latest.flags)
 
 
+class CheckState(msgspec.Struct, frozen=True, kw_only=True):
+    """Checks, their rounds, and the progress of the present round."""
+
+    defined: bool = False
+    tracks: tuple[CheckTrack, ...] = ()
+    done: int = 0
+    total: int = 0
+
+
 class CheckStore:
     """Tracks by check id, in order of definition; undefined checks follow in order of arrival."""
 
@@ -86,6 +95,11 @@ class CheckStore:
         self.defined = True
         previous = self._tracks
         self._tracks = {each.id: _kept(previous.get(each.id), each) for each in definitions}
+
+    def restore(self, state: CheckState) -> None:
+        """Replace everything by the checks and rounds of another time."""
+        self._tracks = {each.id: each for each in state.tracks}
+        self.defined, self.done, self.total = state.defined, state.done, state.total
 
     def started(self, check_id: str, at: datetime) -> None:
         """Record the start of a check's round."""

@@ -121,6 +121,18 @@ class EmbeddedMetrics:
                     self._add(metric, record, under_release)
         return [self._report(series, now_s) for series in self._series.values() if _due(series, now_s)]
 
+    def restore(self, reported: Iterable[MetricSeries]) -> None:
+        """Fill an empty accumulator with series that another one has reported."""
+        for each in reported:
+            minutes = {}
+            for point in each.points[-KEPT_PERIODS:]:
+                count = max(1, round(point.samples))
+                minutes[point.timestamp_s] = _Total(point.value * (count if each.key.stat != "Sum" else 1), count)
+            unsettled = {point.timestamp_s for point in each.points if not point.settled}
+            self._series[replace(each.key, label=""), each.unit] = _Series(each.key, each.unit, minutes, unsettled)
+            owner = _Owner(each.key.namespace, each.key.place, each.key.dimensions, each.unit)
+            self._labels[each.key.label] = owner
+
     def take_dropped(self) -> list[MetricKey]:
         """Return the series dropped since the last call."""
         dropped, self._dropped = self._dropped, []

@@ -57,6 +57,14 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         return (self.group, self.shape)
 
 
+class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
+    """Error signatures, in order of first occurrence."""
+
+    signatures: tuple[Signature, ...] = ()
+    dropped: int = 0
+    own: int = 0
+
+
 class _Counted(NamedTuple):
     """One counted line."""
 
@@ -134,6 +142,14 @@ class SignatureStore:
             self._signatures[key] = signature
             self._note(key, record)
         return changed
+
+    def restore(self, state: SignatureState) -> None:
+        """Fill an empty store with the signatures of another time."""
+        self.dropped, self.own = state.dropped, state.own
+        for signature in state.signatures:
+            self._signatures[signature.key] = signature
+            self._kept_since[signature.key] = self.dropped
+            self._earliest[signature.key] = [signature.first_ms]
 
     def _drop(self, under_release: UnderRelease) -> None:
         """Drop the least valuable signatures, several at once, because finding them looks at all."""

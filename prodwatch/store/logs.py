@@ -37,6 +37,15 @@ class InvocationTally(msgspec.Struct):
     max_memory_mb: int = 0
 
 
+class LogState(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of log lines, whose lines themselves are read from the events before the state."""
+
+    groups: tuple[tuple[GroupId, GroupTally], ...] = ()
+    invocations: tuple[tuple[GroupId, str, InvocationTally], ...] = ()
+    """Log group, version, counts."""
+    lost: int = 0
+
+
 class LogStore:
     """A ring of lines with two indexes; every operation takes time proportional to the lines given."""
 
@@ -76,6 +85,23 @@ class LogStore:
             _forget(self._by_trace, dropped.trace_id)
         self._arrivals.append((monotonic_s, len(records)))
         self._expire(monotonic_s)
+
+    def restore(self, state: LogState, records: Sequence[LogRecord], own: OwnTraffic) -> None:
+        """Replace counts and lines by those of another time. Numbers of lines go on."""
+        self.ring.clear()
+        self._by_request.clear()
+        self._by_trace.clear()
+        self._own.clear()
+        self._arrivals.clear()
+        self.add(records, 0.0, own)
+        self._arrivals.clear()
+        self.groups.clear()
+        self.names = PlaceNames()
+        for group, tally in state.groups:
+            self.groups[group] = tally
+            self.names.add(group.name, group.place)
+        self.invocations = {(group, version): tally for group, version, tally in state.invocations}
+        self.lost = state.lost
 
     @property
     def own_lines(self) -> int:

@@ -89,6 +89,16 @@ class MetricStore:
         """All series by key, in order of first arrival; those from log lines come last."""
         return {**self._series, **self._embedded} if self._embedded else self._series
 
+    @property
+    def from_sources(self) -> tuple[MetricSeries, ...]:
+        """Series that sources have read."""
+        return tuple(self._series.values())
+
+    @property
+    def from_lines(self) -> tuple[MetricSeries, ...]:
+        """Series accumulated from log lines."""
+        return tuple(self._embedded.values())
+
     def _merge(self, into: dict[MetricKey, MetricSeries], arrival: MetricSeries) -> None:
         stored = into.get(arrival.key)
         points = merge_points(stored.points if stored else (), arrival.points)

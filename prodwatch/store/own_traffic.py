@@ -26,6 +26,10 @@ class OwnTraffic:
         """Return whether a line was written for an own request."""
         return record.request_id in self._ids or record.trace_id in self._ids
 
+    def latest(self, count: int) -> tuple[str, ...]:
+        """Return the latest ids, the oldest of them first."""
+        return tuple(self._ids)[-count:]
+
     def learn(self, ids: Iterable[str | None]) -> list[str]:
         """Add ids; return those that were not known."""
         new = [id_ for id_ in dict.fromkeys(ids) if id_ and id_ not in self._ids]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from prodwatch.model.identity import AlarmId, FunctionId, Place, PlaceNames
@@ -38,6 +38,18 @@ class ReleaseStore:
         """Replace the release state of a function."""
         self._states[state.id] = state
         self._name("lambda", state.function, state.place)
+
+    def restore(
+        self, states: Iterable[ReleaseState], alarms: Iterable[AlarmState], events: Iterable[ReleaseEvent]
+    ) -> None:
+        """Fill an empty store with what another one had."""
+        for state in states:
+            self.set_state(state)
+        for alarm in alarms:
+            self._alarms[alarm.id] = alarm
+            self._name("alarm", alarm.name, alarm.place)
+        for event in events:
+            self.add_event(event)
 
     def set_alarm(self, alarm: AlarmState, received_at: datetime) -> bool:
         """Replace an alarm's state and add an event if it changed; return whether it did."""

@@ -45,6 +45,11 @@ class Ring(Generic[T]):
         self._head += count
         return dropped
 
+    def clear(self) -> None:
+        """Drop all items; numbers go on."""
+        self._head += len(self._items)
+        self._items.clear()
+
     def get(self, number: int) -> T | None:
         """Return the item with this number; None when it was dropped or does not exist yet."""
         index = number - self._head

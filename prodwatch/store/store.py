@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition
@@ -43,14 +43,15 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.model.status import Status
-from prodwatch.store.check_history import CheckStore
+from prodwatch.store.check_history import CheckState, CheckStore
 from prodwatch.store.emf_metrics import EmbeddedMetrics
-from prodwatch.store.error_signatures import ErrorShapes, Fingerprint, SignatureStore
-from prodwatch.store.logs import LogStore
+from prodwatch.store.error_signatures import ErrorShapes, Fingerprint, SignatureState, SignatureStore
+from prodwatch.store.logs import LogState, LogStore
 from prodwatch.store.metrics import MetricStore
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.release import ReleaseStore, mark_event
 from prodwatch.store.request_ledger import RequestLedger, RequestStore
+from prodwatch.store.state import OWN_IDS, GivenVerdict, StoreState
 from prodwatch.store.traces import TraceStore
 from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
@@ -86,14 +87,6 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
     notices: int = 50
 
 
-class GivenVerdict(msgspec.Struct, frozen=True):
-    """The judge's verdict as the session last filed it."""
-
-    verdict: Verdict
-    since: datetime
-    """Start of the current sequence of equal statuses."""
-
-
 _NOT_AN_EVENT = frozenset((Status.PASS, Status.SKIPPED))
 """First statuses of a check that are not an event."""
 DEFAULT_LIMITS = StoreLimits()
@@ -111,15 +104,16 @@ class Store:
         self, clock: Clock, *, limits: StoreLimits = DEFAULT_LIMITS, fingerprint: Fingerprint | None = None
     ) -> None:
         self._clock = clock
+        self._limits = limits
+        self._fingerprint = fingerprint or ErrorShapes().of
         self._listeners: list[Callable[[Evidence], None]] = []
         self._revisions = dict.fromkeys(Topic, 0)
         self.checks = CheckStore()
         self.own = OwnTraffic()
         """Ids of the requests of the checks."""
         self.logs = LogStore(limits.log_lines)
-        fingerprint = fingerprint or ErrorShapes().of
-        self.signatures = SignatureStore(limits.signatures, fingerprint)
-        self.requests = RequestStore(fingerprint, self.own)
+        self.signatures = SignatureStore(limits.signatures, self._fingerprint)
+        self.requests = RequestStore(self._fingerprint, self.own)
         self.comparisons: tuple[ComparisonResult, ...] = ()
         """Comparisons of the versions of every release, as last made."""
         self.compared_signatures: tuple[SignatureResult, ...] = ()
@@ -382,6 +376,77 @@ class Store:
         self.notice_count += 1
         del self.notices[: -self._notice_limit]
         self._touch(Topic.SOURCES)
+
+    def state(self) -> StoreState:
+        """Return everything that is known now, but the log lines and the requests that are being joined."""
+        checks, logs, signatures, release = self.checks, self.logs, self.signatures, self.release
+        return StoreState(
+            checks=CheckState(
+                defined=checks.defined, tracks=tuple(checks.tracks.values()), done=checks.done, total=checks.total
+            ),
+            own=self.own.latest(OWN_IDS),
+            logs=LogState(
+                groups=tuple((group, replace(tally)) for group, tally in logs.groups.items()),
+                invocations=tuple((*key, replace(tally)) for key, tally in logs.invocations.items()),
+                lost=logs.lost,
+            ),
+            signatures=SignatureState(
+                signatures=tuple(signatures.signatures.values()), dropped=signatures.dropped, own=signatures.own
+            ),
+            comparisons=self.comparisons,
+            compared_signatures=self.compared_signatures,
+            coverage=self.coverage,
+            traces=tuple(self.traces.summaries.values()),
+            trace_details=tuple(self.traces.details.values()),
+            graphs=tuple(self.graphs.values()),
+            series=self.metrics.from_sources,
+            embedded_series=self.metrics.from_lines,
+            releases=tuple(release.states.values()),
+            alarms=tuple(release.alarms.values()),
+            events=tuple(release.events),
+            signals=dict(self.signals),
+            sources=tuple(self.sources.values()),
+            usage=self.usage,
+            slow_ms=self.slow_ms,
+            verdict=self.verdict,
+            notices=tuple(self.notices),
+            notice_count=self.notice_count,
+        )
+
+    def restore(self, state: StoreState, lines: Sequence[LogRecord]) -> None:
+        """Replace everything by a state, and the log lines by the last ones before it.
+
+        Numbers of log lines go on, so that none is reused. No listener is notified, and requests are not joined.
+        """
+        limits = self._limits
+        self.own = OwnTraffic()
+        self.own.learn(state.own)
+        self.checks = CheckStore()
+        self.checks.restore(state.checks)
+        self.release = ReleaseStore(limits.events)
+        self.release.restore(state.releases, state.alarms, state.events)
+        self._under_release = UnderRelease.of(state.releases, self._clock.now())
+        self.logs.restore(state.logs, lines, self.own)
+        self.signatures = SignatureStore(limits.signatures, self._fingerprint)
+        self.signatures.restore(state.signatures)
+        self.requests = RequestStore(self._fingerprint, self.own)
+        self.comparisons, self.compared_signatures = state.comparisons, state.compared_signatures
+        self.coverage = state.coverage
+        self.traces = TraceStore(limits.traces)
+        self.traces.add(state.traces)
+        for trace in state.trace_details:
+            self.traces.add_detail(trace)
+        self.graphs = {(each.part, each.place): each for each in state.graphs}
+        self.metrics = MetricStore(limits.points_per_series, limits.series)
+        self.metrics.add(state.series, self._under_release)
+        self.metrics.add_embedded(state.embedded_series)
+        self.embedded = EmbeddedMetrics(limits.embedded_series)
+        self.embedded.restore(state.embedded_series)
+        self.signals = dict(state.signals)
+        self.sources = {each.source: each for each in state.sources}
+        self.usage, self.slow_ms, self.verdict = state.usage, state.slow_ms, state.verdict
+        self.notices, self.notice_count = list(state.notices), state.notice_count
+        self._touch(*Topic)
 
     def _touch(self, *topics: Topic) -> None:
         for topic in topics:

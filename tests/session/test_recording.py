@@ -1,0 +1,281 @@
+"""A session file holds everything that a store received, survives every end of its writer, and is movable both ways."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from prodwatch.judge.facts import Facts
+from prodwatch.model.evidence import Delivered, Opened
+from prodwatch.model.result import Notice
+from prodwatch.session.recorder import SNAPSHOT_LINES, open_recorder
+from prodwatch.session.replay import Player, ReplayClock
+from prodwatch.store.recording.frames import DamagedFrameError
+from prodwatch.store.recording.reader import NotASessionFileError, SessionFile
+from prodwatch.store.recording.redaction import Redaction
+from prodwatch.store.recording.writer import FileInTheWayError, SessionWriter
+from prodwatch.store.state import StoreState
+from prodwatch.store.store import Store
+from prodwatch.testing.clock import START, FakeClock
+from prodwatch.testing.definitions import environment
+from prodwatch.text.redact import Redactor
+from prodwatch.views.verdict_facts import session_facts
+from tests.support.recorded import RecordedScene
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "f.pw"
+
+
+def player_of(file: SessionFile) -> tuple[Player, Store, ReplayClock]:
+    clock = ReplayClock(file.header.started_at)
+    store = Store(clock)
+    return Player(file, clock, store), store, clock
+
+
+def picture(store: Store, clock: ReplayClock) -> tuple[StoreState, list[str], Facts]:
+    """Return the state of a store, for comparison."""
+    lines = [each.message for each in store.logs.ring]
+    return store.state(), lines, session_facts(store, clock.now(), every_s=30)
+
+
+def test_a_recording_plays_back_what_the_store_received(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.scene()
+    recorded.lines(50)
+    recorded.store.mark("rolled back by hand")
+    info = recorded.close()
+    with SessionFile(path) as file:
+        assert file.is_ended
+        assert (file.digest, file.size) == (info.digest, info.bytes)
+        player, store, clock = player_of(file)
+        player.play(file.duration_us)
+        assert list(store.logs.ring) == list(recorded.store.logs.ring)
+        assert store.release.events.window(0, 10_000) == recorded.store.release.events.window(0, 10_000)
+        assert store.metrics.series == recorded.store.metrics.series
+        assert store.sources == recorded.store.sources
+        at = recorded.clock.now()
+        assert clock.now() == at
+        mine, theirs = session_facts(store, at, every_s=30), session_facts(recorded.store, at, every_s=30)
+        assert mine == theirs
+
+
+def test_a_replay_is_the_same_at_a_position_whichever_way_it_was_reached(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.scene()
+    for _ in range(6):
+        recorded.lines(SNAPSHOT_LINES // 2, seconds=10)
+    recorded.close()
+    with SessionFile(path) as file:
+        assert sum(each.kind == "S" for each in file.frames) >= 2
+        forwards, there, clock = player_of(file)
+        positions = [10_000_000, 35_000_000, 60_000_000]
+        pictures = {}
+        for each in positions:
+            forwards.play(each)
+            pictures[each] = picture(there, clock)
+        moved, store, moved_clock = player_of(file)
+        for each in (60_000_000, 10_000_000, 35_000_000):
+            moved.seek(each)
+            state, lines, facts = picture(store, moved_clock)
+            state_then, lines_then, facts_then = pictures[each]
+            assert state == state_then
+            assert lines == lines_then[-len(lines) :]
+            assert facts == facts_then
+            assert moved.position_us == each
+
+
+def test_numbers_of_log_lines_are_never_used_twice_when_a_replay_is_moved(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.scene()
+    recorded.lines(30)
+    recorded.close()
+    with SessionFile(path) as file:
+        player, store, _ = player_of(file)
+        player.seek(file.duration_us)
+        tail = store.logs.ring.tail
+        player.seek(0)
+        assert store.logs.ring.head >= tail
+
+
+def test_any_gzip_program_reads_a_recording(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(3)
+    recorded.close()
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    assert b'"schema":"prodwatch.session/1"' in lines[0]
+    assert sum(b'"type":"delivered"' in line for line in lines) == 1
+
+
+def test_a_recording_is_readable_by_its_owner_only(path: Path) -> None:
+    RecordedScene(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_killed_writer_leaves_everything_up_to_its_last_flush(path: Path) -> None:
+    recorded = RecordedScene(path)
+    for _ in range(5):
+        recorded.lines(20)
+    with SessionFile(path) as file:
+        assert file.damage is None
+        assert not file.is_ended
+        assert sum(isinstance(each.event, Delivered) for each in file.entries()) == 5
+    recorded.close()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+def test_a_cut_file_opens_to_its_last_whole_record(path: Path, share: float) -> None:
+    recorded = RecordedScene(path)
+    for _ in range(20):
+        recorded.lines(20)
+    recorded.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with SessionFile(path) as file:
+        assert not file.is_ended
+        assert file.damage is not None
+        assert "is cut" in str(file.damage)
+        assert 0 < sum(isinstance(each.event, Delivered) for each in file.entries()) <= 20
+        last, damage = file.check_chain()
+        assert (last, damage) == (file.frames[-1], file.damage)
+
+
+def test_every_changed_byte_is_found(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(3)
+    recorded.lines(3)
+    recorded.close()
+    whole = path.read_bytes()
+    with SessionFile(path) as file:
+        starts = [each.offset for each in file.frames]
+    # Fields of gzip that carry nothing here are fixed, so that even they cannot be changed.
+    for at in range(starts[1], len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        with SessionFile(path) as file:
+            last, damage = file.check_chain()
+        assert damage is not None, at
+        assert last.offset < at
+
+
+def test_frames_in_another_order_are_found(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(3, seconds=0)
+    recorded.lines(3, seconds=0)
+    recorded.close()
+    whole = path.read_bytes()
+    with SessionFile(path) as file:
+        parts = [whole[each.offset : each.offset + each.length] for each in file.frames]
+    path.write_bytes(b"".join([parts[0], parts[2], parts[1], *parts[3:]]))
+    with SessionFile(path) as file:
+        assert file.check_chain()[1] is not None
+
+
+def test_a_full_disk_ends_the_recording_with_a_notice_and_the_session_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(20)
+    real = os.write
+
+    def full(file: int, data: memoryview) -> int:
+        # The disk takes a part of the frame.
+        if len(data) > 10:
+            return real(file, data[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("prodwatch.store.recording.writer.os.write", full)
+    recorded.lines(20)
+    monkeypatch.undo()
+    recorded.lines(20)
+    assert len(recorded.store.logs.ring) == 60
+    assert [each.code for each in recorded.store.notices] == ["recording"]
+    assert "No space left on device" in recorded.store.notices[0].message
+    info = recorded.close()
+    assert info.ended == "No space left on device"
+    with SessionFile(path) as file:
+        assert file.damage is None
+        assert (file.digest, file.size) == (info.digest, info.bytes)
+        assert sum(isinstance(each.event, Delivered) for each in file.entries()) == 1
+
+
+def test_a_disk_that_is_too_slow_ends_the_recording(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prodwatch.session.recorder.MOST_WAITING", 5)
+    recorded = RecordedScene(path)
+    recorded.lines(20)
+    recorded.lines(1)
+    assert "the disk is too slow" in recorded.store.notices[0].message
+    recorded.close()
+
+
+def test_nothing_is_written_before_the_secrets_are_known(path: Path) -> None:
+    redactor, clock = Redactor(), FakeClock()
+    recorder = open_recorder(path, Redaction(redactor), clock, mode="record", environment=environment())
+    store = Store(clock)
+    recorder.subscribe(store)
+    store.notice(Notice(code="logs", message="the key is hunter22"))
+    recorder.flush()
+    assert path.stat().st_size == 0
+    redactor.add("hunter22")
+    store.note(Opened(environment=environment()))
+    recorder.flush()
+    recorder.close()
+    content = gzip.decompress(path.read_bytes()).decode()
+    assert "the key is •••" in content
+    assert "hunter22" not in content
+
+
+def test_an_earlier_session_file_is_replaced_and_no_other_file(path: Path, tmp_path: Path) -> None:
+    RecordedScene(path).close()
+    RecordedScene(path).close()
+    other = tmp_path / "prod.toml"
+    other.write_text('title = "Prod"\n')
+    with pytest.raises(FileInTheWayError, match="is not a session file"):
+        SessionWriter(other, Redaction(Redactor()))
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.raises(FileInTheWayError):
+        SessionWriter(link, Redaction(Redactor()))
+
+
+def test_a_file_that_is_not_a_recording_is_refused(path: Path) -> None:
+    path.write_text("hello")
+    with pytest.raises(NotASessionFileError, match="is not a session file"):
+        SessionFile(path)
+    path.write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(NotASessionFileError):
+        SessionFile(path)
+
+
+def test_a_damaged_frame_ends_reading_with_its_number(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(3)
+    recorded.lines(3)
+    recorded.close()
+    with SessionFile(path) as file:
+        frame = file.frames[2]
+    data = bytearray(path.read_bytes())
+    data[frame.offset + frame.length // 2] ^= 1
+    path.write_bytes(data)
+    with SessionFile(path) as file, pytest.raises(DamagedFrameError, match="frame 2"):
+        list(file.entries())
+
+
+def test_a_frame_that_would_exhaust_memory_is_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(300)
+    recorded.close()
+    monkeypatch.setattr("prodwatch.store.recording.frames.MAX_CONTENT_BYTES", 1000)
+    with SessionFile(path) as file, pytest.raises(DamagedFrameError):
+        list(file.entries())
+
+
+def test_the_header_names_the_session(path: Path) -> None:
+    RecordedScene(path).close()
+    with SessionFile(path) as file:
+        assert (file.header.mode, file.header.environment, file.header.started_at) == ("dashboard", "test", START)
