@@ -44,7 +44,8 @@ def verdict_line(verdict: Verdict, at: datetime) -> bytes:
 def result_line(result: RunResult) -> bytes:
     """Return the last NDJSON line: everything but the checks; a stream without it is a run that never ended."""
     rest: dict[str, Any] = {"event": "result"}
-    rest.update((name, getattr(result, name)) for name in RunResult.__struct_fields__ if name != "checks")
+    fields = ((name, getattr(result, name)) for name in RunResult.__struct_fields__ if name != "checks")
+    rest.update((name, value) for name, value in fields if value is not msgspec.UNSET)
     return escape_json(_ENCODER.encode(rest)) + b"\n"
 
 
