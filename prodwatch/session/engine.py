@@ -80,11 +80,13 @@ async def open_engine(
     listener: Callable[[RunEvent], None] = lambda _event: None,
     demo: DemoTarget | None = None,
     clock: Clock | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[Engine]:
     """Assemble an engine for the project's environment and close it afterwards, including the embedded AWS.
 
     The watched tables of the environment are filled, which reads the stacks they refer to. `demo` overrides the
-    file's `[demo]` table. Raises ProdwatchError when a part cannot be started.
+    file's `[demo]` table; the secrets that are read are added to `redactor`. Raises ProdwatchError when a part cannot
+    be started.
     """
     from prodwatch.aws.lazy_aws_calls import LazyAws
     from prodwatch.probes.http_pool import Pool
@@ -96,7 +98,7 @@ async def open_engine(
 
     clock = clock or AwsClock()
     environment = project.environment
-    redactor = Redactor()
+    redactor = redactor or Redactor()
     async with AsyncExitStack() as stack:
         environment = await _with_demo(environment, demo, stack)
         aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))

@@ -25,8 +25,10 @@ from prodwatch.session.gate_evidence import GateEvidence
 from prodwatch.session.gate_result import GateRecord, gate_result
 from prodwatch.session.gate_subject import Subject, Watched, replaced, subject_of, watched_releases
 from prodwatch.session.live import LiveSession
+from prodwatch.session.recorder import Recorder
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
+from prodwatch.text.redact import Redactor
 
 LOOK_S = 1.0
 """Time between two looks at the evidence."""
@@ -82,6 +84,10 @@ class GateState(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     finished: tuple[CheckResult, ...] = ()
     """Checks whose latest round has finished since the look before."""
+
+
+class EvidenceEndedError(Exception):
+    """No further evidence will come, as at the end of a recording; the text is the beginning of a sentence."""
 
 
 class GateSession(Protocol):
@@ -158,6 +164,8 @@ class Gate:
                 await self._attest()
             if self._refused is None and not self._is_lost():
                 await self._bake()
+        except EvidenceEndedError as ended:
+            self._refuse("recording", Status.INCONCLUSIVE, Reason.NO_DATA, str(ended))
         finally:
             try:
                 # Cleanup takes time, in which evidence would grow stale.
@@ -165,6 +173,11 @@ class Gate:
             finally:
                 cleaned = await self._session.stop()
             self._conclude_cleanup(cleaned)
+
+    @property
+    def store(self) -> Store:
+        """The evidence, as it was received."""
+        return self._store
 
     @property
     def is_interrupted(self) -> bool:
@@ -369,11 +382,25 @@ def live_gate(
     allow_writes: bool = False,
     demo: DemoTarget | None = None,
     listener: Listener = lambda _state: None,
+    recorder: Recorder | None = None,
+    redactor: Redactor | None = None,
 ) -> Gate:
-    """Return a gate over the live sources and the checks of a project."""
+    """Return a gate over the live sources and the checks of a project.
+
+    `recorder` receives everything; `redactor` is filled with the secrets that are read.
+    """
     store = Store(clock)
+    if recorder is not None:
+        recorder.subscribe(store)
     session = LiveSession(
-        project, store, clock, demo=demo, allow_writes=allow_writes, lines_before=LINES_BEFORE, hold_rounds=True
+        project,
+        store,
+        clock,
+        demo=demo,
+        allow_writes=allow_writes,
+        lines_before=LINES_BEFORE,
+        hold_rounds=True,
+        redactor=redactor,
     )
     return Gate(project.environment, store, session, clock, options, listener=listener)
 

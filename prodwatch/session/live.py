@@ -35,6 +35,7 @@ from prodwatch.sources.logs.source import LogSource, group_key
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 from prodwatch.store.store import Store
+from prodwatch.text.redact import Redactor
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import judge_session
 from prodwatch.views.window_comparison import directions
@@ -70,12 +71,14 @@ class LiveSession:
         window: Window | None = None,
         lines_before: timedelta = LOGS_BEFORE,
         hold_rounds: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
         """`clock` shows the present, even when `window` is in the past.
 
         `lines_before` is the history of log lines that is read at the start, without a window. With `hold_rounds` no
-        check runs before `begin_rounds`.
+        check runs before `begin_rounds`. The secrets that are read are added to `redactor`.
         """
+        self._redactor = redactor
         self._lines_before = lines_before
         self._may_run = asyncio.Event()
         if not hold_rounds:
@@ -115,9 +118,16 @@ class LiveSession:
             self._store.notice(Notice(code="configuration", message=notice))
         try:
             engine = await self._stack.enter_async_context(
-                open_engine(self._project, listener=self._filing(self._project), demo=self._demo, clock=self._clock)
+                open_engine(
+                    self._project,
+                    listener=self._filing(self._project),
+                    demo=self._demo,
+                    clock=self._clock,
+                    redactor=self._redactor,
+                )
             )
         except ProdwatchError as caught:
+            self._store.note(Opened(environment=self._project.environment))
             status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
             self._store.apply(Batch(source="session", status=status))
             return

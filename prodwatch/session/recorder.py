@@ -29,6 +29,8 @@ SNAPSHOT_S = 60.0
 """Longest time between two snapshots, from which a replay begins when it is moved."""
 SNAPSHOT_LINES = 10_000
 """Most log lines between two snapshots."""
+FRAME_RECORDS = 2_000
+"""Records after which a frame is full, so that damage costs few of them."""
 MOST_WAITING = 100_000
 """Records that may wait for a slow disk before the recording ends."""
 
@@ -142,12 +144,15 @@ class Recorder:
             self._begun = True
             self._writer.write_header(self._header)
         entries: list[Entry] = []
+        records = 0
         for each in waiting:
             if isinstance(each, Entry):
                 entries.append(each)
-            else:
+                records += _records_in(each.event)
+            if records >= FRAME_RECORDS or not isinstance(each, Entry):
                 self._writer.write_events(entries)
-                entries = []
+                entries, records = [], 0
+            if not isinstance(each, Entry):
                 self._writer.write_snapshot(each.elapsed_us, each.state)
         self._writer.write_events(entries)
 
@@ -165,7 +170,7 @@ class Recorder:
         elapsed_us = self._elapsed_us()
         snapshot = self._snapshot(elapsed_us)
         entry = Entry(at=self._clock.now(), elapsed_us=elapsed_us, event=self._without_requests(evidence))
-        records = len(evidence.batch.records) if isinstance(evidence, Delivered) else 0
+        records = _records_in(evidence)
         self._lines += records
         with self._buffer:
             self._records += 1 + records
@@ -221,6 +226,10 @@ class Recorder:
             return tuple(replace(each, params={"edition": edition}) for each in steps)
 
         return replace(check, vars={}, steps=without(check.steps), cleanup=without(check.cleanup))
+
+
+def _records_in(evidence: Evidence) -> int:
+    return len(evidence.batch.records) if isinstance(evidence, Delivered) else 0
 
 
 class _Snapshot(msgspec.Struct, frozen=True):

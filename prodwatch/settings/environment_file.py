@@ -100,8 +100,8 @@ class _Reader:
             alarms=self._tables("alarm", AlarmTarget),
             release=self._release(),
             compare=self._compare(),
-            rounds=_build(Rounds, self._table("rounds")),
-            limits=_build(Limits, self._limits()),
+            rounds=build_values(Rounds, self._table("rounds")),
+            limits=build_values(Limits, self._limits()),
             demo=self._demo(),
         )
 
@@ -168,7 +168,7 @@ class _Reader:
                         cursor.at(key).report('"expect" is empty; leave it out for a metric that is only watched')
                     right[key] = read_assertions(cursor.at(key), right[key], Fields(METRIC_FIELDS))
             if all(key.name in right for key in section.keys if key.required):
-                built.append(_build(target, right))
+                built.append(build_values(target, right))
                 placed = [in_own_region(each, self._region_of) for each in built]
                 if _repeats(placed):
                     cursor.at("group").report(
@@ -275,7 +275,7 @@ class _Reader:
         }
         for name, target in kinds.items():
             if name in right:
-                right[name] = None if right[name] is False else _build(target, right[name])
+                right[name] = None if right[name] is False else build_values(target, right[name])
         release = self.data.get("release")
         old = release.get("signatures") if isinstance(release, dict) else None
         if old is not None:
@@ -295,7 +295,7 @@ class _Reader:
                 )
         if "known" in right:
             right["known"] = self._known(cursor.at("known"), right["known"])
-        return _build(Compare, right)
+        return build_values(Compare, right)
 
     def _known(self, cursor: TomlCursor, written: Sequence[Any]) -> tuple[KnownSignature, ...]:
         known: list[KnownSignature] = []
@@ -330,7 +330,7 @@ class _Reader:
             self.top.at("demo", "at").named("[demo]").report(
                 f'"at" must be before, during, after or an offset such as +90s, not "{moment}"'
             )
-        return _build(DemoTarget, right)
+        return build_values(DemoTarget, right)
 
 
 def _late_keys(section: Section, keys: tuple[Key, ...]) -> set[str]:
@@ -342,7 +342,7 @@ def _late_keys(section: Section, keys: tuple[Key, ...]) -> set[str]:
     )
 
 
-def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
+def build_values(target: type[_Built], right: Mapping[str, Any]) -> _Built:
     """Build a target from validated values: durations become seconds, shares numbers, texts tuples."""
     fields = set(target.__struct_fields__)
     values: dict[str, Any] = {}

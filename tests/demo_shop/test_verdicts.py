@@ -38,12 +38,13 @@ READ_AFTER_S = 10
 class Watched:
     """A staged release whose lines reach a store as its time passes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, auto: bool = False) -> None:
+        """With `auto` its clock moves by itself."""
         timeline = Timeline(load(name), opened_s=NOW, at="during")
         self.origin_s = timeline.origin_s
         self.history = ShopHistory(timeline, seed=42)
         start = datetime.fromtimestamp(self.origin_s, UTC)
-        self.clock = FakeClock(start)
+        self.clock = FakeClock(start, auto=auto)
         self.store = Store(self.clock)
         self.parser = LineParser()
         self.comparisons = ReleaseComparisons(self.store, Compare(), 1)
