@@ -42,6 +42,7 @@ _DEPLOYMENT_READS = (
     "ListDeploymentTargets",
     "GetDeploymentTarget",
 )
+_CONFIGURATION_READS = ("ListApplications", "ListEnvironments", "ListDeployments", "GetDeployment")
 _SIGNED = {"execute-api": "Invoke", "lambda": "InvokeFunctionUrl"}
 """Signing name of an HTTP request → the operation that IAM checks."""
 _NAMED_BY = {
@@ -172,10 +173,19 @@ def _of_release(environment: Environment) -> Iterable[RequiredCall]:
                 optional = operation not in _RELEASE_READS
                 yield _use("codedeploy", operation, application, "release", place, optional=optional)
             if environment.functions:
-                # The alarms at which CodeDeploy rolls back gate, too.
-                yield _use("cloudwatch", "DescribeAlarms", ANY, "alarms", place)
-                yield _use("cloudwatch", "DescribeAlarmHistory", ANY, "alarms", place, optional=True)
-                yield _use("cloudwatch", "ListAlarmMuteRules", ANY, "alarms", place, optional=True)
+                yield from _of_rollback_alarms(place)
+    if environment.release.appconfig:
+        for operation in _CONFIGURATION_READS:
+            # The files name applications, and IAM knows them by id.
+            yield _use("appconfig", operation, ANY, "release")
+        yield from _of_rollback_alarms()
+
+
+def _of_rollback_alarms(place: _Place = None) -> Iterable[RequiredCall]:
+    """Yield the reading of the alarms that roll a release back: they gate, too."""
+    yield _use("cloudwatch", "DescribeAlarms", ANY, "alarms", place)
+    yield _use("cloudwatch", "DescribeAlarmHistory", ANY, "alarms", place, optional=True)
+    yield _use("cloudwatch", "ListAlarmMuteRules", ANY, "alarms", place, optional=True)
 
 
 def _of_logs(environment: Environment) -> Iterable[RequiredCall]:

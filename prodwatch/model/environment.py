@@ -165,6 +165,8 @@ class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     codedeploy: tuple[str, ...] = ()
     """CodeDeploy applications."""
+    appconfig: tuple[str, ...] = ()
+    """AppConfig applications, or environments as `application/environment`."""
     attest: str | None = None
     match: str = "{version}"
     baseline: Baseline = "auto"

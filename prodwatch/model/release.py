@@ -50,10 +50,16 @@ def first_release(present: Iterable[ReleaseState]) -> ReleaseState | None:
     """Return the main one of releases that are not history; None without any.
 
     A release in progress comes before one that went wrong, then one that succeeded, then a function without a release.
-    Among equals the latest start comes first, then the given order.
+    Among equals functions come before configurations, then the latest start comes first, then the given order.
     """
     return min(
-        present, key=lambda release: (_RANK[release.phase], _NEVER - (release.started_at or _NEVER)), default=None
+        present,
+        key=lambda release: (
+            _RANK[release.phase],
+            release.kind == "configuration",
+            _NEVER - (release.started_at or _NEVER),
+        ),
+        default=None,
     )
 
 

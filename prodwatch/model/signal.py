@@ -269,9 +269,9 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event on the release's time line."""
 
     at: datetime
-    source: Literal["lambda", "codedeploy", "cloudformation", "alarm", "check", "verdict", "mark"]
+    source: Literal["lambda", "codedeploy", "appconfig", "cloudformation", "alarm", "check", "verdict", "mark"]
     subject: str
-    """The function, deployment, stack, alarm or check concerned."""
+    """The function, deployment, configuration, stack, alarm or check concerned."""
     what: str
     """A short phrase: `weights`, `status InProgress`, `AfterAllowTraffic Succeeded`."""
     from_: str | None = msgspec.field(name="from", default=None)
@@ -290,7 +290,7 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RollbackAlarms(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms at which CodeDeploy stops the deployments of one deployment group."""
+    """Alarms at which CodeDeploy stops the deployments of a deployment group, or AppConfig those of an environment."""
 
     group: str
     alarms: tuple[str, ...] = ()
@@ -323,9 +323,11 @@ class ReleasePhase(StrEnum):
 
 
 class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
-    """State of a function's release, derived from API responses."""
+    """State of a release of a function or of a configuration, derived from API responses."""
 
     function: str
+    """Name of the function, or `application/environment/profile` of a configuration in AppConfig."""
+    kind: Literal["function", "configuration"] = "function"
     alias: str | None = None
     phase: ReleasePhase = ReleasePhase.NONE
     version: str | None = None
@@ -347,7 +349,7 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     configuration: dict[str, str] = {}
     """Version → SHA-256 of its configuration in hex, where Lambda reports it."""
     rollback: RollbackAlarms | None = None
-    """The deployment group's alarms; None without a deployment by CodeDeploy."""
+    """Alarms of the deployment group or AppConfig environment; None without either."""
     ordered_sources: tuple[str, ...] = ()
     """Event sources that send each shard, partition or message group in order, such as `Kinesis stream orders`."""
     place: Place = HOME

@@ -306,7 +306,7 @@ class Gate:
         return decide(self._facts(self._clock.now())).of(Rule.WENT_WRONG) is not None
 
     def _states(self) -> tuple[ReleaseState, ...]:
-        return present_releases(self._store.release.states.values(), self._clock.now())
+        return present_releases(self._store.release.all_states, self._clock.now())
 
     def _watched(self) -> Watched:
         return watched_releases(self._states(), self._options.versions, self._clock.now(), self._options.bake_s)

@@ -237,7 +237,8 @@ class GateEvidence:
         rollback = state.rollback
         if rollback is None:
             return []
-        group = f"deployment group {rollback.group}"
+        kind = "AppConfig environment" if state.kind == "configuration" else "deployment group"
+        group = f"{kind} {rollback.group}"
         if not rollback.alarms or not rollback.enabled:
             if rollback.unread is not None and not rollback.alarms:
                 return [f"the alarms that roll {state.title} back are not known: {rollback.unread}"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
 
@@ -16,8 +17,16 @@ from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch,
 from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
 from prodwatch.model.evidence import LastWeekRead, Looked
 from prodwatch.model.identity import FunctionId, GroupId, unique_name
-from prodwatch.model.release import WENT_WRONG, has_two_versions, present_releases, release_id
+from prodwatch.model.release import (
+    WENT_WRONG,
+    ReleaseId,
+    has_two_versions,
+    is_serving,
+    present_releases,
+    release_id,
+)
 from prodwatch.model.signal import UNREADABLE, ReleaseState, SourcePhase
+from prodwatch.session.configuration_comparison import ConfigurationComparison
 from prodwatch.session.version_counts import CountedMinutes, counted_minutes
 from prodwatch.store.request_ledger import RequestLedger
 from prodwatch.store.store import Store
@@ -55,6 +64,7 @@ class ReleaseComparisons:
         self._limits = limits
         self._functions = max(1, functions)
         self._compared: dict[_Key, _ComparedRelease] = {}
+        self._configurations: dict[ReleaseId, ConfigurationComparison] = {}
         self._watched: dict[tuple[FunctionId, GroupId], _WatchedFunction] = {}
         self.batches: list[RequestBatch] = []
         """Batches closed by the latest update, in the order of time."""
@@ -97,7 +107,9 @@ class ReleaseComparisons:
             present[key] = compared
         self.batches = [each for batches in closed.values() for each in batches]
         self._compared = present
+        self._compare_configurations(closed, now)
         comparisons = [each for compared in present.values() for each in compared.results()]
+        comparisons += [each for compared in self._configurations.values() for each in compared.results()]
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
         coverage = coverage_of([compared.routes.result() for compared in present.values()], self._limits.coverage)
         looked_at = frozenset(release_id(each.release) for each in present.values() if each.is_looked_at(self._store))
@@ -105,7 +117,9 @@ class ReleaseComparisons:
 
     def without_last_week(self) -> tuple[ReleaseState, ...]:
         """Return the releases that only time can be compared with, and whose same time a week ago was not read."""
-        return tuple(each.release for each in self._compared.values() if each.lacks_last_week)
+        configurations = (each.without_last_week() for each in self._configurations.values())
+        releases = (each.release for each in self._compared.values() if each.lacks_last_week)
+        return (*releases, *chain.from_iterable(configurations))
 
     def add_last_week(self, release: ReleaseState, minutes: Sequence[RequestBatch]) -> None:
         """Compare a release with the same time a week ago, too; nothing if it is over meanwhile."""
@@ -113,6 +127,30 @@ class ReleaseComparisons:
         if compared is not None:
             self._store.note(LastWeekRead(release=release, minutes=tuple(minutes)))
             compared.add_last_week(minutes)
+            return
+        for configuration in self._configurations.values():
+            if release in configuration.without_last_week():
+                self._store.note(LastWeekRead(release=release, minutes=tuple(minutes)))
+                configuration.add_last_week(release.id, minutes)
+
+    def _compare_configurations(
+        self, closed: Mapping[tuple[FunctionId, GroupId], Sequence[RequestBatch]], now: datetime
+    ) -> None:
+        """Judge the requests of every function by the releases of configurations, which any of them may read."""
+        states = self._store.release.configurations.values() if self._baseline == "auto" else ()
+        present: dict[ReleaseId, ConfigurationComparison] = {}
+        for release in present_releases(states, now):
+            if release.phase in WENT_WRONG or not is_serving(release):
+                continue
+            id_ = release_id(release)
+            batches = {function: tuple(own) for (function, _), own in closed.items()}
+            compared = self._configurations.get(id_)
+            if compared is None:
+                compared = ConfigurationComparison(release, self._limits, self._functions)
+                batches = {function: tuple(each.recent) for (function, _), each in self._watched.items()}
+            compared.update(batches)
+            present[id_] = compared
+        self._configurations = present
 
     def _watch(self, function: FunctionId, group: GroupId) -> _WatchedFunction:
         watched = self._watched.get((function, group))

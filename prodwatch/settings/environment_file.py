@@ -263,7 +263,8 @@ class _Reader:
         if "{version}" not in right.get("match", "{version}"):
             cursor.at("match").report('"match" must contain {version}, for example "v{version}"')
         right.pop("signatures", None)
-        return ReleaseTarget(**{**right, "codedeploy": texts(right.get("codedeploy", ()))})
+        applications = {name: texts(right.get(name, ())) for name in ("codedeploy", "appconfig")}
+        return ReleaseTarget(**{**right, **applications})
 
     def _compare(self) -> Compare:
         right = self._table("compare")

@@ -190,6 +190,11 @@ SECTIONS = (
         doc="Source of releases, and the proof in responses of the version that served them.",
         keys=(
             Key(name="codedeploy", kind="texts", doc="CodeDeploy application, or several."),
+            Key(
+                name="appconfig",
+                kind="texts",
+                doc="AppConfig application, or several; `application/environment` names one environment of it.",
+            ),
             Key(name="attest", kind="text", doc="Path to the version in an HTTP response."),
             Key(
                 name="match",

@@ -110,7 +110,7 @@ def build_sources(
     lines = LineParser(redactor)
     sources: list[Source] = [*unfilled_sources(environment, redactor)]
     release = ReleaseSource(aws, environment, clock=clock, since=since, clean=signal_redactor.text)
-    if environment.functions or environment.stacks or environment.release.codedeploy:
+    if environment.functions or environment.stacks or environment.release.codedeploy or environment.release.appconfig:
         sources.append(release)
     logs = LogSource(
         aws, log_targets(environment), clock=clock, parse=lines.parse_event, parse_all=lines.parse_all, since=logs_since
@@ -151,7 +151,8 @@ def build_sources(
                 versions_of=release.versions_of,
             )
         )
-    if environment.alarms or (environment.functions and environment.release.codedeploy):
+    is_deployed = environment.release.appconfig or (environment.functions and environment.release.codedeploy)
+    if environment.alarms or is_deployed:
         sources.append(
             AlarmSource(
                 aws,

@@ -20,6 +20,7 @@ class ReleaseStore:
         self.events: Ring[ReleaseEvent] = Ring(capacity)
         self._seen: set[_EventKey] = set()
         self._states: dict[FunctionId, ReleaseState] = {}
+        self._configurations: dict[FunctionId, ReleaseState] = {}
         self._alarms: dict[AlarmId, AlarmState] = {}
         self._names: dict[str, PlaceNames] = {}
         """Source of events → names of what they are about."""
@@ -35,7 +36,10 @@ class ReleaseStore:
         return True
 
     def set_state(self, state: ReleaseState) -> None:
-        """Replace the release state of a function."""
+        """Replace the release state of a function or configuration."""
+        if state.kind == "configuration":
+            self._configurations[state.id] = state
+            return
         self._states[state.id] = state
         self._name("lambda", state.function, state.place)
 
@@ -90,6 +94,16 @@ class ReleaseStore:
     def states(self) -> Mapping[FunctionId, ReleaseState]:
         """Release states by function and alias."""
         return self._states
+
+    @property
+    def configurations(self) -> Mapping[FunctionId, ReleaseState]:
+        """Release states of configurations in AppConfig."""
+        return self._configurations
+
+    @property
+    def all_states(self) -> tuple[ReleaseState, ...]:
+        """Release states of functions, then of configurations."""
+        return (*self._states.values(), *self._configurations.values())
 
     @property
     def alarms(self) -> Mapping[AlarmId, AlarmState]:

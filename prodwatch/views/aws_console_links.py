@@ -90,6 +90,11 @@ def deployment_page(region: str, deployment_id: str) -> str:
     return f"{_base(region)}/codesuite/codedeploy/deployments/{quote(deployment_id, safe='')}?region={region}"
 
 
+def configuration_page(region: str) -> str:
+    """Return the page of AppConfig's applications."""
+    return f"{_base(region)}/systems-manager/appconfig/applications?region={region}"
+
+
 def stack_page(region: str, name: str) -> str:
     """Return the page of CloudFormation's stacks, narrowed to one."""
     return f"{_home(region, 'cloudformation')}#/stacks?filteringText={quote(name, safe='')}"

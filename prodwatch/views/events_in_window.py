@@ -24,7 +24,7 @@ Kind = Literal["deployment", "stack", "traffic", "alarm", "errors", "figure", "c
 
 _PARTS = {"release": "deployments and stacks", "alarms": "alarms", "logs": "log lines", "metrics": "metrics"}
 """Source → the kind of change it reports."""
-_WRONG = ("fail", "stop", "rollback", "rolled back", "delete")
+_WRONG = ("fail", "stop", "rollback", "rolled back", "revert", "delete")
 _WEIGHT: dict[Kind, int] = {
     "alarm": 0,
     "deployment": 1,
@@ -87,7 +87,7 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
     events = sorted((event for event in store.release.events if window.has(event.at, now)), key=lambda event: event.at)
     comparisons = compare_windows(store, window, now, better=better)
     rows = [
-        *_deployments(event for event in events if event.source == "codedeploy"),
+        *_deployments(event for event in events if event.source in {"codedeploy", "appconfig"}),
         *_stacks(store, (event for event in events if event.source == "cloudformation")),
         *_traffic(store, (event for event in events if event.source == "lambda")),
         *_alarms(store, [event for event in events if event.source == "alarm"], window),

@@ -47,12 +47,12 @@ class ReleaseHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Remark on the version: `configuration only`."""
     deployment: str | None
     others: int
-    """Further functions with a release of their own."""
+    """Further functions and configurations with a release of their own."""
 
 
 def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
     """Return the line for the main release; None in triage, when nothing is released."""
-    states = store.release.states.values()
+    states = store.release.all_states
     state = current_release(states, now)
     if state is None:
         return None

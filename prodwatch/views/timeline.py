@@ -14,9 +14,10 @@ from prodwatch.store.store import Store
 from prodwatch.views.release import version_label
 from prodwatch.views.status_style import Tone
 
-LANES = ("codedeploy", "cloudformation", "lambda", "alarm", "check", "verdict", "mark")
+LANES = ("codedeploy", "appconfig", "cloudformation", "lambda", "alarm", "check", "verdict", "mark")
 LANE_NAMES = {
     "codedeploy": "deploy",
+    "appconfig": "config",
     "cloudformation": "stack",
     "lambda": "traffic",
     "alarm": "alarms",
@@ -24,11 +25,12 @@ LANE_NAMES = {
     "verdict": "verdict",
     "mark": "notes",
 }
+_DEPLOYING = frozenset(("codedeploy", "appconfig", "cloudformation"))
 _BAD = frozenset(("ALARM", "fail", "error", "Failed", "Stopped", "failed", "rolled back"))
 _DOUBTFUL = frozenset(("degraded", "inconclusive", "INSUFFICIENT_DATA"))
 _GOOD = frozenset(("OK", "pass", "Succeeded", "succeeded"))
-_BAD_WORDS = re.compile(r"failed|stopped|rollback|rolls? back", re.IGNORECASE)
-_GOOD_WORDS = re.compile(r"succeeded|complete\b", re.IGNORECASE)
+_BAD_WORDS = re.compile(r"failed|stopped|rollback|rolls? back|revert", re.IGNORECASE)
+_GOOD_WORDS = re.compile(r"succeeded|completed?\b", re.IGNORECASE)
 """Words in events of deployments and stacks that mean success."""
 
 
@@ -95,7 +97,7 @@ def describe(event: ReleaseEvent) -> str:
     """Return the event as text, without its subject."""
     if event.source == "mark":
         return event.to or event.detail or ""
-    versions = event.source in {"lambda", "codedeploy"}
+    versions = event.source in {"lambda", "codedeploy", "appconfig"}
     parts = [part for part in (event.from_, event.to) if part]
     change = " → ".join(version_label(part) if versions else part for part in parts)
     if event.source == "lambda" and event.what.startswith("weights"):
@@ -113,9 +115,9 @@ def _tone(event: ReleaseEvent) -> Tone:
         return Tone.BAD
     if event.to in _DOUBTFUL:
         return Tone.WARN
-    if event.source in {"codedeploy", "cloudformation"} and _BAD_WORDS.search(event.what):
+    if event.source in _DEPLOYING and _BAD_WORDS.search(event.what):
         return Tone.BAD
-    good = event.to in _GOOD or (event.source in {"codedeploy", "cloudformation"} and _GOOD_WORDS.search(event.what))
+    good = event.to in _GOOD or (event.source in _DEPLOYING and _GOOD_WORDS.search(event.what))
     return Tone.GOOD if good else Tone.PLAIN
 
 

@@ -36,7 +36,7 @@ def session_facts(
         defined=store.checks.defined or bool(store.checks.tracks),
         signals=_signals(store),
         sources=tuple(_source(each, now) for each in store.sources.values()),
-        releases=present_releases(store.release.states.values(), now),
+        releases=present_releases(store.release.all_states, now),
         not_compared=_not_compared(store, now) if window is None else (),
         comparisons=store.comparisons if window is None else (),
         signatures=store.compared_signatures if window is None else (),

@@ -167,7 +167,7 @@ class GateWorld:
 
     def _compare(self) -> None:
         results = []
-        for state in self.store.release.states.values():
+        for state in self.store.release.all_states:
             if state.version is None or state.previous is None:
                 continue
             since = (self.clock.now() - (state.started_at or START)).total_seconds()

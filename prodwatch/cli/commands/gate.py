@@ -162,10 +162,15 @@ def _plan(common: Common, outputs: Outputs, for_: float | None, weight: float) -
 def _versions(releases: tuple[str, ...], project: Project) -> dict[str, str]:
     """Return function → version. Raises ConfigurationError for a name that is not watched, or a missing one."""
     functions = [each.name for each in project.environment.functions]
+    configurations = project.environment.release.appconfig
     versions: dict[str, str] = {}
     for each in releases:
         name, separator, version = each.rpartition("=")
-        if separator and name not in functions:
+        if (
+            separator
+            and name not in functions
+            and not any(f"{name}/".startswith(f"{each}/") for each in configurations)
+        ):
             raise ConfigurationError(f'--release: "{name}" is not a [[function]] of {project.environment.name}')
         if not separator and len(functions) != 1:
             raise ConfigurationError("--release needs NAME=VERSION, because the environment has several functions")

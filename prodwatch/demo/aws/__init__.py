@@ -1,6 +1,7 @@
 """The embedded AWS: one local port, with the real service's delays, limits and errors."""
 
 from prodwatch.demo.aws.alarms.model import CompositeAlarm, MetricAlarm, MetricQuery
+from prodwatch.demo.aws.appconfig.model import ConfigurationDeployment
 from prodwatch.demo.aws.codedeploy.model import Deployment, DeploymentStep
 from prodwatch.demo.aws.faults import Fault, FaultPlan
 from prodwatch.demo.aws.functions.model import AliasState, Function, FunctionVersion
@@ -10,6 +11,7 @@ from prodwatch.demo.aws.stacks.model import StackEvent
 __all__ = [
     "AliasState",
     "CompositeAlarm",
+    "ConfigurationDeployment",
     "Deployment",
     "DeploymentStep",
     "EmbeddedAws",

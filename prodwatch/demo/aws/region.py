@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prodwatch.demo.aws.alarms.handlers import AlarmHandlers
 from prodwatch.demo.aws.alarms.store import AlarmStore
 from prodwatch.demo.aws.api_call import AsyncHandler, Handler, Patch, Routes
+from prodwatch.demo.aws.appconfig.handlers import ConfigurationHandlers
 from prodwatch.demo.aws.codedeploy.handlers import DeploymentHandlers
 from prodwatch.demo.aws.codedeploy.store import DeploymentStore
 from prodwatch.demo.aws.faults import FaultPlan
@@ -50,6 +51,7 @@ class Region:
         self.functions = FunctionStore(
             region=name, account=dependencies.account, wall=dependencies.wall, deployments=self.deployments
         )
+        self.configurations = ConfigurationHandlers(name, dependencies.account)
         self.stack_events = StackEventStore()
         self.live_tail = LiveTail(self.logs, faults=faults, wall=dependencies.wall, sleep=dependencies.sleep)
         self.sync: dict[tuple[str, str], Handler] = {}
@@ -61,6 +63,7 @@ class Region:
             MetricHandlers(self.metrics).routes(),
             AlarmHandlers(self.alarms).routes(),
             DeploymentHandlers(self.deployments).routes(),
+            self.configurations.routes(),
             FunctionHandlers(self.functions).routes(),
             StackHandlers(self.stack_events).routes(),
         ):

@@ -31,9 +31,9 @@ _MAX_CALLS = 200_000
 class EmbeddedAws:
     """An AWS account on one port.
 
-    `logs`, `traces`, `metrics`, `alarms`, `deployments`, `functions` and `stack_events` are the stores of the home
-    region; their `put` methods add records in-process. `wall` returns epoch seconds; all times in responses, the `Date`
-    header included, come from it.
+    `logs`, `traces`, `metrics`, `alarms`, `deployments`, `configurations`, `functions` and `stack_events` are the
+    stores of the home region; their `put` methods add records in-process. `wall` returns epoch seconds; all times in
+    responses, the `Date` header included, come from it.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class EmbeddedAws:
         self.metrics = home.metrics
         self.alarms = home.alarms
         self.deployments = home.deployments
+        self.configurations = home.configurations
         self.functions = home.functions
         self.stack_events = home.stack_events
         self.live_tail = home.live_tail

@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 
 from prodwatch.demo.aws.alarms.model import AlarmState, CompositeAlarm, MetricAlarm
+from prodwatch.demo.aws.appconfig.model import ConfigurationDeployment
 from prodwatch.demo.aws.codedeploy.model import LAMBDA_EVENTS, Deployment, DeploymentStep, EventStatus
 from prodwatch.demo.aws.functions.model import Function, FunctionVersion
 from prodwatch.demo.aws.server import EmbeddedAws
@@ -42,6 +43,8 @@ class ReleaseStaging:
         aws.functions.put_alias(ORDERS, self._release.alias, self._release.last_week)
         for deployment in self._deployments():
             aws.deployments.put(deployment)
+        for configuration in self._configurations():
+            aws.configurations.put(configuration)
         aws.stack_events.put(resource_names.STACK, self._stack_events())
         # Alarms are evaluated from here on; before it their history is empty.
         created_s = min(opened_s - 600, self._timeline.origin_s - 300)
@@ -145,6 +148,20 @@ class ReleaseStaging:
             rolled_back_from=self._id(f"deploy {release.version}") if rolled_back else None,
             alarms=(resource_names.ERROR_ALARM, resource_names.SLOW_ALARM),
         )
+
+    def _configurations(self) -> Iterator[ConfigurationDeployment]:
+        """Yield the feature flags of yesterday and a change of them, which is harmless, with the release."""
+        for number, started_s in ((1, self._timeline.opened_s - 86_400), (2, self._timeline.wall_s(0.0))):
+            if started_s < math.inf:
+                yield ConfigurationDeployment(
+                    application=resource_names.APPLICATION,
+                    environment=resource_names.CONFIGURATION_ENVIRONMENT,
+                    profile=resource_names.CONFIGURATION_PROFILE,
+                    number=number,
+                    version=str(number),
+                    started_s=started_s,
+                    alarms=(resource_names.ERROR_ALARM,),
+                )
 
     def _stack_events(self) -> Iterator[StackEvent]:
         def event(at_s: float, status: str, reason: str = "", resource: str = resource_names.STACK) -> StackEvent:

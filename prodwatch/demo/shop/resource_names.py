@@ -16,6 +16,8 @@ PARTNER_SECRET = "shop/demo/partner"  # noqa: S105 -- the secret's name, not its
 
 APPLICATION = "shop"
 DEPLOYMENT_GROUP = "shop-orders-live"
+CONFIGURATION_ENVIRONMENT = "demo"
+CONFIGURATION_PROFILE = "flags"
 ERROR_ALARM = "shop-orders-errors"
 SLOW_ALARM = "shop-orders-slow"
 QUEUE_ALARM = "shop-dead-letters"

@@ -33,9 +33,9 @@ _ASSERTIONS = frozenset(("expect", "warn"))
 def watched_texts(environment: Environment) -> list[str]:
     """Return every text of the watched tables that may contain a reference, those of assertions included."""
     tables = (environment.functions, environment.logs, environment.metrics, environment.alarms)
-    return open_texts(
-        [msgspec.to_builtins(tables), environment.traces_filter or "", list(environment.release.codedeploy)]
-    )
+    release = environment.release
+    applications = [*release.codedeploy, *release.appconfig]
+    return open_texts([msgspec.to_builtins(tables), environment.traces_filter or "", applications])
 
 
 async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Clock) -> Environment:
@@ -62,8 +62,11 @@ async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Cl
     )
     functions = filler.targets("function", environment.functions)
     traces_filter = filler.named("traces", environment.traces_filter)
-    applications = (filler.named("release", application) for application in environment.release.codedeploy)
-    codedeploy = tuple(application for application in applications if application is not None)
+    release = environment.release
+    codedeploy, appconfig = (
+        tuple(name for each in names if (name := filler.named("release", each)) is not None)
+        for names in (release.codedeploy, release.appconfig)
+    )
     filled = replace(
         environment,
         functions=functions,
@@ -73,7 +76,7 @@ async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Cl
         traces_filter=traces_filter,
         # An unfiltered reading would show the traces of the whole account.
         traces_enabled=environment.traces_enabled and (traces_filter is None) is (environment.traces_filter is None),
-        release=replace(environment.release, codedeploy=codedeploy),
+        release=replace(release, codedeploy=codedeploy, appconfig=appconfig),
         unfilled=tuple(filler.unfilled),
     )
     return filled.in_own_regions(inputs.region_of)

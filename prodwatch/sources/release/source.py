@@ -26,6 +26,7 @@ from prodwatch.sources.release.alias_weights import (
     split_versions,
     traffic_shares,
 )
+from prodwatch.sources.release.appconfig import ConfigurationReader
 from prodwatch.sources.release.codedeploy import Reading, deployment_reader, read_places
 from prodwatch.sources.release.event_sources import OrderedSourceReader
 from prodwatch.sources.release.function_code import (
@@ -84,6 +85,9 @@ class ReleaseSource(PollingSource):
         """Place and application → why the deployments could not be read."""
         self._stacks = [StackEventReader(aws, stack, since=since, clean=clean) for stack in environment.stacks.values()]
         self._code = FunctionCodeCache(aws, clean)
+        self._configurations = ConfigurationReader(
+            aws, environment.release.appconfig, clock=clock, since=since, clean=clean
+        )
         self._rollback = RollbackAlarmReader(aws, clock, clean)
         self._ordered_sources = OrderedSourceReader(aws, clock, clean)
         self._has_polled = False
@@ -110,6 +114,7 @@ class ReleaseSource(PollingSource):
         notes = [
             *self._notes,
             *dict.fromkeys((*errors, *parts)),
+            *self._configurations.unread(),
             *self._ordered_sources.notes(),
             *(stack.note() for stack in self._stacks),
         ]
@@ -118,15 +123,16 @@ class ReleaseSource(PollingSource):
     def unread(self) -> tuple[str, ...]:
         """Return the errors of functions that could not be read, and of CodeDeploy."""
         parts = [part for reading in self._readings.values() for part in reading.unread]
-        return (*self._notes, *dict.fromkeys((*self._deployment_errors.values(), *parts)))
+        deployments = dict.fromkeys((*self._deployment_errors.values(), *parts))
+        return (*self._notes, *deployments, *self._configurations.unread())
 
     def versions_of(self, function: FunctionTarget) -> FunctionVersions:
         """Return the known versions of a function and its traffic shifts, for the metric source."""
         return self._versions.get(function, FunctionVersions())
 
     def rollback_targets(self) -> tuple[AlarmTarget, ...] | None:
-        """Return the alarms that stop deployments of the watched functions; None before the first poll has ended."""
-        return self._rollback.targets() if self._has_polled else None
+        """Return the alarms that stop the watched deployments; None before the first poll has ended."""
+        return (*self._rollback.targets(), *self._configurations.targets()) if self._has_polled else None
 
     async def poll(self) -> list[Record]:
         """Return the release state of every watched function, and new events."""
@@ -157,6 +163,9 @@ class ReleaseSource(PollingSource):
             parts = [part for part in deployments if (part.place, part.id) == id_]
             for deployment in parts:
                 self._report(events_of(deployment, named=len(parts) > 1))
+        configurations, configuration_events = await self._configurations.read()
+        records += configurations
+        self._report(configuration_events)
         self._raise_or_note(failed, everything=len(failed) == len(outcomes) and not records)
         for stack in self._stacks:
             await self._read_stack(stack)

@@ -20,7 +20,13 @@ from prodwatch.tui.widgets.release_line import ReleaseLine
 from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.tui.widgets.timeline_panel import TimelineLanes, TimelinePanel
-from prodwatch.views.aws_console_links import alarm_page, deployment_page, function_page, stack_page
+from prodwatch.views.aws_console_links import (
+    alarm_page,
+    configuration_page,
+    deployment_page,
+    function_page,
+    stack_page,
+)
 from prodwatch.views.status_style import Tone
 from prodwatch.views.timeline import LANE_NAMES, TimelineRow
 
@@ -150,6 +156,7 @@ class TimelineScreen(DashboardScreen):
         pages = {
             "alarm": lambda: alarm_page(region, event.subject),
             "codedeploy": lambda: deployment_page(region, event.subject),
+            "appconfig": lambda: configuration_page(region),
             "lambda": lambda: function_page(region, event.subject.partition(":")[0]),
             "cloudformation": lambda: stack_page(region, event.subject.partition("/")[0]),
         }
