@@ -39,7 +39,9 @@ class VersionCounts(msgspec.Struct, frozen=True, kw_only=True):
     signatures: Mapping[SignatureKey, int] = {}
     """Error signature → requests that logged it."""
     routes: Mapping[str, int] = {}
-    """Route, operation or event source → requests."""
+    """Route or event source → requests."""
+    values: Mapping[str, Mapping[str, int]] = {}
+    """Field of `[compare] coverage_by` → value → requests."""
 
 
 class RequestBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,11 +158,13 @@ class MissingRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """Routes of the old version of one function that the new one has served."""
+    """Routes of the old version of one function that the new one has served, or values of one field."""
 
     function: str
     version: str
     baseline: str
+    by: str | None = None
+    """Field of `[compare] coverage_by` whose values are counted as `routes`; None for routes."""
     routes: int = 0
     """Routes that the old version has served, before and since the release; 0 when none is known."""
     served: int = 0

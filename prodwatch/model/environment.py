@@ -222,7 +222,10 @@ class Compare(msgspec.Struct, frozen=True, kw_only=True):
     require: Literal["errors", "none"] | None = None
     """Comparison required for a pass; None means `errors` with a `[[function]]`, else `none`."""
     coverage: float = 0.0
-    """Share of the old version's routes that the new one must have served, 0 to 1."""
+    """Share of the old version's routes, and of the values of each field of `coverage_by`, that the new one must have
+    served, 0 to 1."""
+    coverage_by: tuple[str, ...] = ()
+    """Fields of log lines whose values must be covered like routes: `json.tenant`."""
     exclude: tuple[str, ...] = ()
     """`route:GET /health`, `client:10.0.0.0/8`, `stream:2026/01/*`."""
     known: tuple[KnownSignature, ...] = ()

@@ -111,7 +111,8 @@ class ReleaseComparisons:
         comparisons = [each for compared in present.values() for each in compared.results()]
         comparisons += [each for compared in self._configurations.values() for each in compared.results()]
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
-        coverage = coverage_of([compared.routes.result() for compared in present.values()], self._limits.coverage)
+        covered = [counts.result() for compared in present.values() for counts in compared.routes]
+        coverage = coverage_of(covered, self._limits.coverage)
         looked_at = frozenset(release_id(each.release) for each in present.values() if each.is_looked_at(self._store))
         self._store.set_comparisons(tuple(comparisons), tuple(signatures), coverage, compared=looked_at)
 
@@ -155,7 +156,7 @@ class ReleaseComparisons:
     def _watch(self, function: FunctionId, group: GroupId) -> _WatchedFunction:
         watched = self._watched.get((function, group))
         if watched is None:
-            ledger = self._store.watch_requests(function, group, self._limits.exclude)
+            ledger = self._store.watch_requests(function, group, self._limits.exclude, self._limits.coverage_by)
             watched = self._watched[function, group] = _WatchedFunction(function, group, ledger)
         return watched
 
@@ -199,7 +200,7 @@ class _ComparedRelease:
         self._functions = functions
         self._weights = release.weights
         self._started_at = release.started_at
-        self.routes = RouteCounts(key.subject, key.version, key.previous)
+        self.routes = _routes(key, limits)
         self.versions = VersionComparison(key.subject, key.version, key.previous, limits, comparisons=functions)
         self._errors = (
             SignatureComparison(key.subject, key.version, key.previous, limits.signatures)
@@ -227,7 +228,7 @@ class _ComparedRelease:
                 return None
             key = self._key
             self._minutes, self._errors = CountedMinutes(), None
-            self.routes = RouteCounts(key.subject, key.version, key.previous)
+            self.routes = _routes(key, self._limits)
             self.versions = VersionComparison(
                 key.subject, key.version, key.previous, self._limits, comparisons=self._functions, by_count=why
             )
@@ -267,7 +268,8 @@ class _ComparedRelease:
             if self._errors is not None:
                 self._errors.shift()
         for batch in batches:
-            self.routes.add(batch)
+            for counts in self.routes:
+                counts.add(batch)
             if self._started_at is not None and batch.end_ms <= self._started_at.timestamp() * 1000:
                 self.versions.add_before(batch)
                 if self._errors is not None:
@@ -328,6 +330,11 @@ class _ComparedRelease:
             )
             results.append(self._errors.result(seen))
         return sorted(results, key=lambda each: (-each.evidence, -each.canary, each.id))
+
+
+def _routes(key: _Key, limits: Compare) -> tuple[RouteCounts, ...]:
+    """Return empty counts of the routes, then of each field that has to be covered."""
+    return tuple(RouteCounts(key.subject, key.version, key.previous, by) for by in (None, *limits.coverage_by))
 
 
 def _key_of(release: ReleaseState) -> _Key | None:

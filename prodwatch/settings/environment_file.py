@@ -285,15 +285,7 @@ class _Reader:
                 moved.report('"signatures" is also in [compare]; keep only that one')
             elif isinstance(old, dict) and isinstance(old.get("gate"), bool):
                 right["signatures"] = SignatureLimits(gate=old["gate"])
-        for index, each in enumerate(texts(right.get("exclude", ()))):
-            if each.partition(":")[0] not in EXCLUDED or not each.partition(":")[2]:
-                cursor.at("exclude", index).report(
-                    f'"exclude" must name requests by {listing(EXCLUDED)}, such as "route:GET /health", not "{each}"'
-                )
-            elif each.startswith("client:") and not _is_network(each.partition(":")[2]):
-                cursor.at("exclude", index).report(
-                    f'"exclude" must name clients by address, such as "client:10.0.0.0/8", not "{each}"'
-                )
+        _check_requests(cursor, right)
         if "known" in right:
             right["known"] = self._known(cursor.at("known"), right["known"])
         return build_values(Compare, right)
@@ -350,13 +342,31 @@ def build_values(target: type[_Built], right: Mapping[str, Any]) -> _Built:
     for name, value in right.items():
         if name not in fields:
             values[f"{name}_s"] = seconds(value)
-        elif name in {"expect", "warn", "names", "exclude"}:
+        elif name in {"expect", "warn", "names", "exclude", "coverage_by"}:
             values[name] = texts(value)
         elif name in {"difference", "always", "false_alarms", "coverage"}:
             values[name] = share(value)
         else:
             values[name] = value
     return target(**values)
+
+
+def _check_requests(cursor: TomlCursor, right: Mapping[str, Any]) -> None:
+    """Report texts of `exclude` and `coverage_by` that name no requests."""
+    for index, each in enumerate(texts(right.get("exclude", ()))):
+        if each.partition(":")[0] not in EXCLUDED or not each.partition(":")[2]:
+            cursor.at("exclude", index).report(
+                f'"exclude" must name requests by {listing(EXCLUDED)}, such as "route:GET /health", not "{each}"'
+            )
+        elif each.startswith("client:") and not _is_network(each.partition(":")[2]):
+            cursor.at("exclude", index).report(
+                f'"exclude" must name clients by address, such as "client:10.0.0.0/8", not "{each}"'
+            )
+    for index, each in enumerate(texts(right.get("coverage_by", ()))):
+        if not each.startswith("json.") or "" in each.split("."):
+            cursor.at("coverage_by", index).report(
+                f'"coverage_by" must name fields of JSON lines, such as "json.tenant", not "{each}"'
+            )
 
 
 def _is_network(text: str) -> bool:

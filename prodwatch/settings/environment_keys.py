@@ -258,7 +258,15 @@ SECTIONS = (
                 name="coverage",
                 kind="share",
                 default="0%",
-                doc="Share of the old version's routes that the new one must have served.",
+                doc=(
+                    "Share of the old version's routes, and of the values of each field of `coverage_by`, that the new"
+                    " one must have served."
+                ),
+            ),
+            Key(
+                name="coverage_by",
+                kind="texts",
+                doc="Fields of the function's JSON lines to cover like routes, such as `json.tenant`.",
             ),
             Key(
                 name="exclude",

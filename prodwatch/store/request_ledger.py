@@ -34,6 +34,7 @@ _ROUTE = ("routeKey", "route", "resourcePath", "path")
 _METHOD = ("httpMethod", "method", "requestMethod")
 _CLIENT = ("ip", "sourceIp", "source_ip", "clientIp", "client_ip", "remoteAddr", "remote_addr")
 _NOT_FOUND = 404
+_LONGEST_VALUE = 100
 _VARIABLE_PART = re.compile(r".*\d|[^/]{25,}")
 
 
@@ -65,6 +66,7 @@ class _Request:
         "signatures",
         "stream",
         "trace_id",
+        "values",
         "version",
         "warming_up",
     )
@@ -77,6 +79,8 @@ class _Request:
         self.error = self.failed = self.client_error = self.cold = self.warming_up = False
         self.duration_ms = 0.0
         self.signatures: set[SignatureKey] = set()
+        self.values: dict[str, str] | None = None
+        """Field of `[compare] coverage_by` → value; None without any."""
 
 
 class RequestLedger:
@@ -86,8 +90,14 @@ class RequestLedger:
     terminal record becomes visible later are counted apart, with the batch they belong to.
     """
 
-    def __init__(self, fingerprint: Fingerprint, own: OwnTraffic, excluded: Sequence[str] = ()) -> None:
-        """`excluded` are patterns of `[compare] exclude`; prodwatch's `own` requests never count."""
+    def __init__(
+        self, fingerprint: Fingerprint, own: OwnTraffic, excluded: Sequence[str] = (), covered: Sequence[str] = ()
+    ) -> None:
+        """`excluded` are patterns of `[compare] exclude`, `covered` fields of `coverage_by`.
+
+        prodwatch's `own` requests never count.
+        """
+        self._covered = {each: each.split(".")[1:] for each in covered}
         self._fingerprint = fingerprint
         self._own = own
         patterns: defaultdict[str, list[str]] = defaultdict(list)
@@ -129,6 +139,8 @@ class RequestLedger:
             if request_id is None or request_id in self._done:
                 continue
             request = self._request(request_id, record)
+            if self._covered and record.fields is not None:
+                self._note_values(request, record.fields)
             if record.kind == "start":
                 self._current[record.stream] = request_id
                 while len(self._current) > _STREAMS:
@@ -190,6 +202,17 @@ class RequestLedger:
         request.version = request.version or record.version
         request.trace_id = request.trace_id or record.trace_id
         return request
+
+    def _note_values(self, request: _Request, fields: Mapping[str, Any]) -> None:
+        """Note the first value of each field that has to be covered; objects and lists are not values."""
+        for name, path in self._covered.items():
+            if request.values is not None and name in request.values:
+                continue
+            value: Any = fields
+            for key in path:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            if isinstance(value, str | int) and value != "":
+                request.values = {**(request.values or {}), name: str(value)[:_LONGEST_VALUE]}
 
     def _finish(self, request_id: str, request: _Request, record: LogRecord) -> None:
         report = record.report
@@ -289,6 +312,7 @@ class RequestStore:
         kept: Iterable[LogRecord],
         traces: Iterable[TraceSummary] = (),
         excluded: Sequence[str] = (),
+        covered: Sequence[str] = (),
     ) -> RequestLedger:
         """Return the requests of a function that writes a group.
 
@@ -296,7 +320,7 @@ class RequestStore:
         """
         ledger = self._ledgers.get((function, group))
         if ledger is None:
-            ledger = self._ledgers[function, group] = RequestLedger(self._fingerprint, self._own, excluded)
+            ledger = self._ledgers[function, group] = RequestLedger(self._fingerprint, self._own, excluded, covered)
             self._by_group[group].append((function.name, ledger))
             for record in kept:
                 if record.group_id == group:
@@ -343,7 +367,15 @@ def _response_in(record: LogRecord) -> tuple[str, Response] | None:
 
 
 def _response_of(trace: TraceSummary) -> Response:
-    return Response(trace.status, route_of(trace.method, trace.url), trace.client)
+    return Response(trace.status, route_of(trace.method, trace.url) or event_source_of(trace), trace.client)
+
+
+def event_source_of(trace: TraceSummary) -> str | None:
+    """Return `from orders-topic` for a trace that begins at a topic, rule or state machine; None for any other."""
+    entry = next((each for each in trace.services if each.name == trace.service), None)
+    if trace.url or entry is None or not entry.kind.startswith("AWS::") or entry.kind.startswith("AWS::Lambda"):
+        return None
+    return f"from {entry.name}"
 
 
 def route_of(method: str | None, url: str | None) -> str | None:
@@ -391,7 +423,16 @@ def _counts(requests: list[_Request]) -> VersionCounts:
         environments={name: (own, failed) for name, (own, failed) in environments.items()},
         signatures=Counter(key for each in requests for key in each.signatures),
         routes=Counter(each.route for each in requests if each.route is not None),
+        values=_values_of(requests),
     )
+
+
+def _values_of(requests: Iterable[_Request]) -> dict[str, Counter[str]]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for each in requests:
+        for name, value in (each.values or {}).items():
+            counts[name][value] += 1
+    return dict(counts)
 
 
 def _ends_the_invocation(record: LogRecord) -> bool:

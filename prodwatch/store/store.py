@@ -210,13 +210,15 @@ class Store:
                 self._touch(Topic.SIGNATURES)
             self.requests.add(logs)
 
-    def watch_requests(self, function: FunctionId, group: GroupId, excluded: Sequence[str] = ()) -> RequestLedger:
+    def watch_requests(
+        self, function: FunctionId, group: GroupId, excluded: Sequence[str] = (), covered: Sequence[str] = ()
+    ) -> RequestLedger:
         """Return the requests of a function that writes a group, counted from what is kept and all that follows.
 
-        `excluded` are patterns of `[compare] exclude`.
+        `excluded` are patterns of `[compare] exclude`, `covered` fields of `coverage_by`.
         """
         traces = self.traces.summaries.values()
-        return self.requests.watch(function, group, self.logs.ring, traces, excluded)
+        return self.requests.watch(function, group, self.logs.ring, traces, excluded, covered)
 
     def compare(self, functions: Iterable[FunctionId]) -> None:
         """Note that releases of these functions are compared: until one was, nothing of it is green."""

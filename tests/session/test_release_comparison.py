@@ -93,6 +93,7 @@ class World:
         route: str = "",
         function: str | None = None,
         status: int = 200,
+        tenant: str = "",
     ) -> None:
         """Write the lines of requests of one version; every n-th fails with an error line.
 
@@ -120,6 +121,8 @@ class World:
                     fields = {"routeKey": route, "status": str(status)}
                     access = LogRecord(at_ms, "", "/aws/api", trace_id=line.trace_id, fields=fields)
                     self.store.apply(Batch(source="logs:/aws/api", records=(access,)))
+                if tenant:
+                    records.append(replace(line, fields={"tenant": tenant}))
                 if failed:
                     records.append(replace(line, level=Level.ERROR, message=message))
                 report = LambdaReport(duration_ms=100.0, status="error" if failed else None)
@@ -283,6 +286,24 @@ def test_a_rare_route_that_the_new_version_has_not_served_is_named() -> None:
     assert world.store.coverage is not None
     assert world.store.coverage.suffices
     assert world.store.coverage.message == "judged on 2 of 2 routes, 100 % of traffic"
+
+
+def test_a_tenant_that_the_new_version_has_not_served_is_named() -> None:
+    world = World(Compare(coverage=1.0, coverage_by=("json.tenant",)))
+    world.serve(range(-60, 120), "41", per_s=1, route="GET /orders", tenant="acme")
+    world.serve(range(-60, 120), "41", per_s=9, route="GET /orders", tenant="umbrella")
+    world.serve(range(120), "42", per_s=8, route="GET /orders", tenant="umbrella")
+    world.read_up_to(160)
+    coverage = world.store.coverage
+    assert coverage is not None
+    assert not coverage.suffices
+    assert coverage.message == (
+        "judged on 1 of 2 values of json.tenant, 90 % of traffic: v42 has not served json.tenant acme (96 expected)"
+    )
+    world.serve(range(120, 121), "42", per_s=1, route="GET /orders", tenant="acme")
+    world.read_up_to(220)
+    assert world.store.coverage is not None
+    assert world.store.coverage.suffices
 
 
 def test_routes_that_nothing_names_are_not_covered() -> None:

@@ -322,3 +322,21 @@ class TestFiles:
 
     def test_a_number_of_too_many_digits(self, shop: Any) -> None:
         assert shop.mistake("", "[vars]\nx = " + "9" * 5000) == "config/prod.toml:1:1: a number has too many digits"
+
+
+def test_a_field_to_cover_is_one_of_json_lines(shop: Any) -> None:
+    loaded = shop.load("", '[compare]\ncoverage_by = ["json.tenant", "json.call.name"]\n').environment
+    assert loaded.compare.coverage_by == ("json.tenant", "json.call.name")
+    assert shop.load("", '[compare]\ncoverage_by = "json.tenant"\n').environment.compare.coverage_by == ("json.tenant",)
+    with pytest.raises(ConfigurationError) as caught:
+        shop.load("", '[compare]\ncoverage_by = ["tenant", "json."]\n')
+    must = 'must name fields of JSON lines, such as "json.tenant"'
+    assert [str(each) for each in caught.value.problems] == [
+        f'config/prod.toml:2:{column}: [compare]: "coverage_by" {must}, not "{text}"'
+        for column, text in ((16, "tenant"), (26, "json."))
+    ]
+
+
+def test_applications_of_appconfig_are_one_or_several(shop: Any) -> None:
+    for written, expected in (('"shop"', ("shop",)), ('["shop/prod", "pay"]', ("shop/prod", "pay"))):
+        assert shop.load("", f"[release]\nappconfig = {written}\n").environment.release.appconfig == expected

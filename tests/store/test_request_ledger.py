@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
 from prodwatch.model.environment import Compare
 from prodwatch.model.identity import GroupId
-from prodwatch.model.signal import LambdaReport, Level, LogRecord
+from prodwatch.model.signal import LambdaReport, Level, LogRecord, ServiceNode, TraceSummary
 from prodwatch.model.status import Status
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.request_ledger import (
     WARM_UP,
     RequestLedger,
     Response,
+    event_source_of,
     http_status,
     route_of,
     route_of_access_line,
@@ -308,3 +310,39 @@ def test_a_line_of_an_access_log_names_status_and_route(
     fields: dict[str, object], status: int | None, route: str | None
 ) -> None:
     assert (http_status(fields), route_of_access_line(fields)) == (status, route)
+
+
+def test_the_first_value_of_a_covered_field_is_that_of_the_request() -> None:
+    requests = RequestLedger(
+        lambda record: record.message, OwnTraffic(), (), ("json.tenant", "json.call.name", "json.n")
+    )
+    for at_s, fields in ((1, {"tenant": "acme", "call": {"name": "refund"}}), (2, {"tenant": "other", "n": 7})):
+        requests.add([replace(line(at_s, "r-1"), fields=fields)])
+    requests.add([replace(line(3, "r-2"), fields={"tenant": "", "call": "refund", "n": [1]})])
+    requests.add([report(4, "r-1"), report(4, "r-2")])
+    (batch,) = requests.close("pay", 10 * BATCH_MS)
+    assert batch.of("42").requests == 2
+    assert batch.of("42").values == {"json.tenant": {"acme": 1}, "json.call.name": {"refund": 1}, "json.n": {"7": 1}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "expected"),
+    [
+        ("AWS::SNS::Topic", None, "from orders"),
+        ("AWS::StepFunctions::StateMachine", None, "from orders"),
+        ("AWS::SNS::Topic", "https://api.shop/orders", None),
+        ("AWS::Lambda", None, None),
+        ("AWS::Lambda::Function", None, None),
+        ("client", None, None),
+    ],
+)
+def test_the_event_source_of_a_trace_without_a_url_is_its_route(
+    kind: str, url: str | None, expected: str | None
+) -> None:
+    services = (ServiceNode("pay", "AWS::Lambda::Function"), ServiceNode("orders", kind))
+    trace = TraceSummary(id="t", start_ms=0, duration_s=1.0, url=url, service="orders", services=services)
+    assert event_source_of(trace) == expected
+
+
+def test_a_trace_that_names_no_service_has_no_event_source() -> None:
+    assert event_source_of(TraceSummary(id="t", start_ms=0, duration_s=1.0)) is None

@@ -102,3 +102,46 @@ def test_a_function_without_known_routes_is_not_made_up_for_by_another() -> None
 def test_without_a_function_nothing_is_covered(needed: float, suffices: bool) -> None:
     coverage = coverage_of([], needed)
     assert (coverage.suffices, coverage.message) == (suffices, "no routes of two versions are known")
+
+
+def by_tenant(old: dict[str, int], new: dict[str, int]) -> RouteCoverage:
+    counts = RouteCounts("pay", "42", "41", "json.tenant")
+    versions = {
+        "41": VersionCounts(requests=sum(old.values()), routes={"a": 1}, values={"json.tenant": old}),
+        "42": VersionCounts(requests=sum(new.values()), routes={"a": 1}, values={"json.tenant": new}),
+    }
+    counts.add(RequestBatch(function="pay", start_ms=0, end_ms=30_000, versions=versions))
+    return counts.result()
+
+
+def test_the_values_of_a_field_are_covered_like_routes() -> None:
+    tenants = by_tenant({"acme": 31, "umbrella": 69}, {"umbrella": 100})
+    assert tenants.by == "json.tenant"
+    assert tenants.message == (
+        "judged on 1 of 2 values of json.tenant, 69 % of traffic: v42 has not served json.tenant acme (31 expected)"
+    )
+    both = coverage_of((served({"a": 9}, {"a": 1}), tenants), 1.0)
+    assert not both.suffices
+    assert both.message == tenants.message
+
+
+def test_routes_and_fields_that_are_covered_are_both_named() -> None:
+    covered = coverage_of((served({"a": 9}, {"a": 1}), by_tenant({"acme": 1}, {"acme": 1})), 1.0)
+    assert covered.suffices
+    assert (covered.routes, covered.served) == (1, 1)
+    assert covered.message == (
+        "judged on 1 of 1 routes, 100 % of traffic, judged on 1 of 1 values of json.tenant, 100 % of traffic"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({}, "no line of a request has the field"),
+        ({f"t-{number}": 1 for number in range(MAX_ROUTES + 2)}, "there are more than 1,000"),
+    ],
+)
+def test_a_field_whose_values_are_not_known_is_not_covered(values: dict[str, int], why: str) -> None:
+    tenants = by_tenant(values, {"acme": 1})
+    assert not tenants.reaches(0.01)
+    assert tenants.message == f"the values of json.tenant of pay are not known: {why}"
