@@ -25,6 +25,7 @@ from prodwatch.aws.usage_meter import Meter
 from prodwatch.clock import Clock, ahead_s
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, Limits
+from prodwatch.model.identity import Place
 from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 
@@ -322,6 +323,7 @@ class Aws(AwsApi):
             service=service,
             operation=operation,
             params=params,
+            place=Place(account or "", region or ""),
             region=region or config.region,
             profile=config.profile,
             endpoint_url=config.endpoint_url,

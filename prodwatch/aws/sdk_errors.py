@@ -27,6 +27,7 @@ from prodwatch.aws.error_codes import (
 from prodwatch.aws.foreign_responses import TOO_DEEP, ForeignResponseError, ResponseLimitError
 from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.interface import AwsError
+from prodwatch.model.identity import HOME, Place
 from prodwatch.model.status import Reason
 
 _ACTION = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
@@ -135,6 +136,8 @@ class Call:
     service: str
     operation: str
     params: Mapping[str, Any]
+    place: Place = HOME
+    """Account and region, where they are not the environment's own."""
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
@@ -143,14 +146,15 @@ class Call:
 
     def __str__(self) -> str:
         subject = subject_of(self.params)
-        return f"{self.service} {self.operation}{f' on {subject}' if subject else ''}".replace("  ", " ")
+        place = f" in {self.place}" if self.place else ""
+        return f"{self.service} {self.operation}{f' on {subject}' if subject else ''}{place}".replace("  ", " ")
 
     @property
     def where(self) -> str:
-        """Return ` at <endpoint>` or ` in <region>`; empty when neither is known."""
+        """Return ` at <endpoint>` or ` in <region>`; empty where neither is known or `str` names the region."""
         if self.endpoint_url:
             return f" at {self.endpoint_url}"
-        return f" in {self.region}" if self.region else ""
+        return f" in {self.region}" if self.region and not self.place else ""
 
 
 def subject_of(params: Mapping[str, Any]) -> str:

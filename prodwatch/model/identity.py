@@ -28,6 +28,8 @@ class Place(msgspec.Struct, frozen=True, order=True, gc=False):
 
 HOME = Place()
 """The environment's own account and region."""
+OWN_PLACE = "home"
+"""Its name where texts and filters need one."""
 
 
 LAMBDA_GROUPS = "/aws/lambda/"

@@ -284,7 +284,10 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str:
-        """Name of the function or stack that the subject belongs to; for other events the subject."""
+        """Name of the function or stack that the subject belongs to, one for all deployments; else the subject."""
+        if self.source == "codedeploy":
+            # A deployment's id is unique, but does not name its account and region.
+            return "deployment"
         separator = {"lambda": ":", "cloudformation": "/"}.get(self.source)
         return self.subject.partition(separator)[0] if separator else self.subject
 

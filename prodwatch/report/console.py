@@ -21,7 +21,7 @@ from prodwatch.report.status_mapping import (
 )
 from prodwatch.text.sanitize import sanitize, sanitize_line
 from prodwatch.text.units import format_ms
-from prodwatch.views.comparisons import signature_standing
+from prodwatch.views.comparisons import signature_title
 
 STYLES = {
     Status.PASS: "green",
@@ -80,7 +80,7 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
     for comparison in failures_first(result.comparisons):
         _compared(console, comparison.status, comparison.id, comparison.message)
     for signature in failures_first(result.signatures):
-        _compared(console, signature.status, f"{signature.id} {signature_standing(signature)}", signature.message)
+        _compared(console, signature.status, signature_title(signature), signature.message)
     if result.coverage is not None and result.coverage.functions:
         console.print(Text(f"routes  {sanitize_line(result.coverage.message)}"))
     for notice in result.notices:

@@ -16,7 +16,7 @@ from prodwatch.report.status_mapping import (
 )
 from prodwatch.text.sanitize import encode_report
 from prodwatch.text.units import format_ms
-from prodwatch.views.comparisons import signature_standing
+from prodwatch.views.comparisons import signature_title
 
 MAX_BYTES = 900_000
 """GitHub rejects a step summary above 1 MiB; a truncated summary ends with a note."""
@@ -60,10 +60,7 @@ def summary(result: RunResult) -> bytes:
     )
     lines += _compared(
         "Error signatures of the new version",
-        [
-            (each.status, f"{each.id} {signature_standing(each)}", each.message)
-            for each in failures_first(result.signatures)
-        ],
+        [(each.status, signature_title(each), each.message) for each in failures_first(result.signatures)],
     )
     if result.coverage is not None and result.coverage.functions:
         lines += [f"Routes: {_md(result.coverage.message)}.", ""]
@@ -94,7 +91,8 @@ def workflow_commands(result: RunResult) -> list[str]:
     for each in compared:
         if each.status in {Status.FAIL, Status.DEGRADED}:
             red = each.status is Status.FAIL and each.gate
-            title = _property(f"{each.status.value}: {each.id}")
+            name = signature_title(each) if isinstance(each, SignatureResult) else each.id
+            title = _property(f"{each.status.value}: {name}")
             commands.append(f"::{'error' if red else 'warning'} title={title}::{_data(each.message)}")
     if result.verdict.exit_code and not any(command.startswith("::error") for command in commands):
         commands.append(f"::error title=prodwatch::{_data(result.verdict.reason)}")

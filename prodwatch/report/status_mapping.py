@@ -71,7 +71,11 @@ class ComparedCase(msgspec.Struct, frozen=True, kw_only=True):
 def compared_cases(result: RunResult) -> list[ComparedCase]:
     """Return the comparisons, then the signatures that fail; an open one reads as skipped."""
     cases = [_compared(f"comparison {each.id}", each) for each in result.comparisons]
-    cases += [_compared(f"signature {each.id}", each) for each in result.signatures if each.status is Status.FAIL]
+    cases += [
+        _compared(f"signature {each.id} {each.function}", each)
+        for each in result.signatures
+        if each.status is Status.FAIL
+    ]
     return cases
 
 

@@ -15,7 +15,8 @@ from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.judge.comparison.plan import RUNS, Plan, Traffic, plan
-from prodwatch.model.environment import Environment, FunctionTarget
+from prodwatch.model.environment import Environment, FunctionTarget, place_of
+from prodwatch.model.identity import PlaceNames
 from prodwatch.model.signal import MetricSeries
 from prodwatch.sources.lambda_metrics import FunctionVersions, series_key
 from prodwatch.sources.metrics import MetricSource
@@ -33,6 +34,7 @@ class FunctionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Plan of one function's bake."""
 
     function: str
+    """Its name, with account and region where several have it."""
     plan: Plan | None
     """None where its traffic could not be read."""
     message: str | None = None
@@ -58,9 +60,11 @@ async def plan_bakes(
     read = await asyncio.gather(*(_traffic(each, aws, clock, clean) for each in functions))
     runs = max(_FEWEST_RUNS, RUNS // len(functions))
     plans = []
+    places = PlaceNames((each.name, place_of(each)) for each in functions)
     for function, traffic in zip(functions, read, strict=True):
+        name = places.of(function.name, place_of(function))
         if isinstance(traffic, str):
-            plans.append(FunctionPlan(function=function.name, plan=None, message=traffic))
+            plans.append(FunctionPlan(function=name, plan=None, message=traffic))
             continue
         planned = await asyncio.to_thread(
             plan,
@@ -72,7 +76,7 @@ async def plan_bakes(
             seed=_SEED,
             runs=runs,
         )
-        plans.append(FunctionPlan(function=function.name, plan=planned))
+        plans.append(FunctionPlan(function=name, plan=planned))
     return tuple(plans)
 
 

@@ -13,6 +13,7 @@ from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.judge.signals import is_judged, metric_signal, unread_metric
 from prodwatch.model.environment import FunctionTarget, MetricTarget, metric_labels, place_of
+from prodwatch.model.identity import PlaceNames
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import (
     SETTLED_AFTER_S,
@@ -191,9 +192,10 @@ class MetricSource(PollingSource):
         if len(self._functions) == 1 or (function.alias and len(aliased) == 1):
             return None
         namesakes = [other for other in self._functions if other.name == function.name]
-        if len(namesakes) == 1:
-            return function.name
-        return " ".join(filter(None, (function.name, function.alias, function.account, function.region)))
+        several_aliases = len({other.alias for other in namesakes}) > 1
+        name = f"{function.name} {function.alias}" if several_aliases and function.alias else function.name
+        places = PlaceNames((other.name, place_of(other)) for other in namesakes)
+        return name + places.suffix(function.name, place_of(function))
 
     def _configured_series(self, targets: Iterable[tuple[MetricTarget, MetricKey]]) -> list[Record]:
         return [series for target, key in targets if (series := self._series(target, key)) is not None]

@@ -48,6 +48,15 @@ def clip(text: str, cells: int) -> str:
     return f"{cut(head, cells - 1).rstrip()}…"
 
 
+def clip_middle(text: str, cells: int) -> str:
+    """Return `text` in at most `cells` cells; a shortened one keeps its beginning and its end."""
+    if cells < 3 or width(text) <= cells:
+        return clip(text, cells)
+    end_cells = (cells - 1) // 2
+    end = cut(text[::-1], end_cells)[::-1]
+    return f"{cut(text, cells - 1 - width(end)).rstrip()}…{end.lstrip()}"
+
+
 def fitted(text: str, cells: int) -> str:
     """Return `text` in exactly `cells` cells: padded with spaces, or shortened with an ellipsis."""
     clipped = clip(text, cells)

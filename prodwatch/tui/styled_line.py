@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from prodwatch.text.cell_width import clip, cut, fitted
+from prodwatch.text.cell_width import clip, clip_middle, cut, fitted
 from prodwatch.text.cell_width import width as text_width
 from prodwatch.text.sanitize import sanitize_line
 from prodwatch.views.status_style import Tone
@@ -113,6 +113,8 @@ class Column(NamedTuple):
     right: bool = False
     drop: int = 0
     """0: always shown; otherwise the order of being dropped on narrow screens, highest first."""
+    keep_end: bool = False
+    """Whether a text that is too long loses its middle: its end tells it from others."""
 
 
 class Fitted(NamedTuple):
@@ -141,6 +143,21 @@ def fit(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fitted, ..
     return tuple(fitted)
 
 
+def longest(names: Iterable[str]) -> int:
+    """Return the cells of the longest name, 0 without any."""
+    return max(map(cells, names), default=0)
+
+
+def named_column(column: Column, longest: int, width: int) -> Column:
+    """Return a column of a table of `width` cells, in which names that end in account and region take `longest` cells.
+
+    It is as wide as they need, up to a third of the table, and wider names lose their middle. For 0 it is `column`.
+    """
+    if not longest:
+        return column
+    return column._replace(width=max(column.width, min(longest, width // 3)), keep_end=True)
+
+
 def _needed(columns: Sequence[Column], gap: int) -> int:
     return sum(column.width for column in columns) + gap * max(0, len(columns) - 1)
 
@@ -154,7 +171,8 @@ def row(fitted: Sequence[Fitted], values: Mapping[str, Piece | Line], gap: int =
         value = values.get(column.name, ())
         if len(value) == 2 and isinstance(value[0], str):
             text, tone = value
-            out.append((pad(text, width, right=column.right), tone))  # type: ignore[arg-type] # a piece, by the test above
+            shown = clip_middle(safe(value[0]), width) if column.keep_end else text
+            out.append((pad(shown, width, right=column.right), tone))  # type: ignore[arg-type] # a piece, by the test above
         else:
             pieces = clip_line(value, width)  # type: ignore[arg-type] # a line, by the test above
             fill = (" " * (width - width_of(pieces)), Tone.PLAIN)

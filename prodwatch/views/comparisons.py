@@ -100,6 +100,11 @@ def comparisons(store: Store, now: datetime) -> Comparisons:
     )
 
 
+def signature_title(signature: SignatureResult) -> str:
+    """Return its id, its function and its standing."""
+    return f"{signature.id} {signature.function} {signature_standing(signature)}"
+
+
 def signature_standing(signature: SignatureResult) -> str:
     """Return `bound to v42`, `listed only`, or until when and why it is accepted."""
     if signature.accepted is not None:

@@ -14,6 +14,7 @@ import msgspec
 
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.patterns import compile_pattern
+from prodwatch.model.identity import OWN_PLACE
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.views.log_fields import lookup
 
@@ -29,8 +30,6 @@ _TERM = re.compile(r'!?(?:/(?:[^/\\]|\\.)*/|[A-Za-z_][\w.@-]*:"[^"]*"|"[^"]*"|\S
 _FIELD = re.compile(r'([A-Za-z_][\w.@-]*):(?!//)"?([^"]+)"?')
 _SEVERITY = (Level.TRACE, Level.DEBUG, Level.INFO, Level.WARN, Level.ERROR, Level.FATAL)
 _LEVEL_NAMES = {"warning": Level.WARN, "critical": Level.FATAL, "err": Level.ERROR, "information": Level.INFO}
-OWN_PLACE = "home"
-"""Value of `place` for lines from the environment's own account and region."""
 _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
     "group": lambda record: (record.group, record.group.rsplit("/", 1)[-1], record.function),
     "place": lambda record: (str(record.place) or OWN_PLACE,),

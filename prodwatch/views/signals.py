@@ -42,6 +42,11 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     status: Status | None = None
     """Of its assertions as last judged; None without any."""
 
+    @property
+    def names_its_place(self) -> bool:
+        """Return whether the label ends in account and region, because others differ in them alone."""
+        return any(key.place and self.label.endswith(f" in {key.place}") for key in self.keys)
+
 
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
     """All rows on one axis."""

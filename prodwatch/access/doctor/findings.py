@@ -23,6 +23,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: str | None = None
     """IAM action, for a permission."""
     resources: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    """`account/region` of each place with this outcome, `home` for the own; empty where the own is the only one."""
     disables: tuple[str, ...] = ()
     """Features that do not work without it: live panels, checks, secrets, stacks."""
 

@@ -61,7 +61,7 @@ async def endpoints(
     aws: Aws, uses: Iterable[RequiredCall], usable: set[str | None], environ: Mapping[str, str]
 ) -> list[Finding]:
     """Return one finding per endpoint, with the services whose calls go there."""
-    places: dict[tuple[str, bool], set[str]] = {}
+    places: dict[tuple[str, str], set[str]] = {}
     findings: list[Finding] = []
     targets = sorted({(each.service, each.account or "", each.region or "") for each in uses if each.account in usable})
     for service, account, region in targets or [("sts", "", "")]:
@@ -74,9 +74,11 @@ async def endpoints(
             continue
         url = str(client.meta.endpoint_url)
         at_aws = ".amazonaws.com" in url
-        places.setdefault(("AWS in " + client.meta.region_name if at_aws else url, at_aws), set()).add(service)
-    for (place, _), services in sorted(places.items()):
-        findings.append(Finding(area="endpoints", state="ok", message=f"{', '.join(sorted(services))}: {place}"))
+        place = "AWS in " + client.meta.region_name if at_aws else url
+        places.setdefault((account, place), set()).add(service)
+    for (account, place), services in sorted(places.items()):
+        name = f"account {account}: " if account else ""
+        findings.append(Finding(area="endpoints", state="ok", message=f"{name}{', '.join(sorted(services))}: {place}"))
     if any(name.startswith("AWS_ENDPOINT_URL") and value for name, value in environ.items()):
         names = ", ".join(sorted(name for name in environ if name.startswith("AWS_ENDPOINT_URL")))
         findings.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from prodwatch.access.doctor.findings import Finding, State
 from prodwatch.access.doctor.sample_calls import sample_call
@@ -14,6 +14,7 @@ from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import LogTarget
+from prodwatch.model.identity import OWN_PLACE, Place
 from prodwatch.model.status import Reason
 from prodwatch.sources.logs.discovery import discover_groups, is_of_unreadable_class, unreadable_class
 
@@ -125,32 +126,53 @@ async def _one_group(aws: AwsApi, use: RequiredCall) -> RequiredCall:
     return replace(use, resource=groups[0])
 
 
+@dataclass(slots=True)
+class _Merged:
+    """Calls of one action with one outcome."""
+
+    resources: list[str] = field(default_factory=list)
+    purposes: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+
 def _findings(tried: Sequence[tuple[list[RequiredCall], _Outcome]]) -> list[Finding]:
-    merged: dict[tuple[str, State, str], tuple[list[str], list[str]]] = {}
+    merged: dict[tuple[str, State, str], _Merged] = {}
+    places_of: dict[str, set[str]] = {}
     for group, outcome in tried:
         action = " and ".join(actions(group[0].service, group[0].operation))
-        resources, purposes = merged.setdefault((action, outcome.state, outcome.explanation), ([], []))
+        found = merged.setdefault((action, outcome.state, outcome.explanation), _Merged())
         if group[0].resource != ANY:
-            resources.append(group[0].resource)
-        purposes += [use.purpose for use in group]
+            found.resources.append(group[0].resource)
+        found.purposes += [use.purpose for use in group]
+        place = str(Place(group[0].account or "", group[0].region or "")) or OWN_PLACE
+        found.places.append(place)
+        places_of.setdefault(action, set()).add(place)
     order: Mapping[State, int] = {"problem": 0, "unknown": 1, "warn": 2, "skipped": 3, "ok": 4}
     findings = [
         Finding(
             area="permissions",
             state=state,
-            message=_sentence(action, state, explanation, resources),
+            message=_sentence(action, state, explanation, found.resources, _told_apart(found, places_of[action])),
             action=action,
-            resources=tuple(dict.fromkeys(resources)),
-            disables=tuple(sorted(set(purposes))) if state in {"problem", "unknown", "warn"} else (),
+            resources=tuple(dict.fromkeys(found.resources)),
+            places=tuple(dict.fromkeys(found.places)) if set(found.places) != {OWN_PLACE} else (),
+            disables=tuple(sorted(set(found.purposes))) if state in {"problem", "unknown", "warn"} else (),
         )
-        for (action, state, explanation), (resources, purposes) in merged.items()
+        for (action, state, explanation), found in merged.items()
     ]
     return sorted(findings, key=lambda each: (order[each.state], each.action or ""))
 
 
-def _sentence(action: str, state: State, explanation: str, resources: Sequence[str]) -> str:
+def _told_apart(found: _Merged, places: set[str]) -> Sequence[str]:
+    """Return the places of an outcome that others of the same action do not share; none when it is that of all."""
+    return () if set(found.places) == places else tuple(dict.fromkeys(found.places))
+
+
+def _sentence(action: str, state: State, explanation: str, resources: Sequence[str], places: Sequence[str]) -> str:
     named = ", ".join(dict.fromkeys(resources))
     subject = f"{action} on {named}" if named else action
+    if unnamed := [place for place in places if f" in {place}" not in explanation]:
+        subject += f" in {', '.join(unnamed)}"
     if state == "skipped":
         return f"{subject}: not tested, {explanation}"
     return f"{subject}: {explanation}" if explanation else subject

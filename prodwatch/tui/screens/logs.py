@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from prodwatch.model.identity import OWN_PLACE
 from prodwatch.tui.rendering.log_line import plain_line
 from prodwatch.tui.rendering.log_record_details import record_lines
 from prodwatch.tui.screens.base import DashboardScreen
@@ -20,7 +21,7 @@ from prodwatch.tui.widgets.log_panel import FieldDisplay, LogPanel
 from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.aws_console_links import log_page
-from prodwatch.views.log_filter import OWN_PLACE, quoted, toggled
+from prodwatch.views.log_filter import quoted, toggled
 from prodwatch.views.status_style import Tone
 
 WINDOWS: tuple[tuple[str, int], ...] = (("all", 0), ("1m", 60), ("5m", 300), ("15m", 900), ("1h", 3600))

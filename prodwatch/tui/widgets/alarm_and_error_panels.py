@@ -6,11 +6,12 @@ from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 
 from prodwatch.judge.comparison.version_comparison import format_percent
+from prodwatch.model.identity import GroupId, PlaceNames
 from prodwatch.model.signal import AlarmState, SourcePhase
 from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.styled_line import Column, Line, fit, head, row
+from prodwatch.tui.styled_line import Column, Line, fit, head, longest, named_column, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
@@ -50,6 +51,10 @@ _COMPARED_COLUMNS = (
 """With what is known of signatures that are compared between two versions."""
 STALE_AFTER_S = 120.0
 _READING = frozenset((SourcePhase.LIVE, SourcePhase.IDLE))
+
+
+def _group_text(group: GroupId, names: PlaceNames) -> str:
+    return group.short_name + names.suffix(group.name, group.place)
 
 
 class AlarmsPanel(Panel):
@@ -123,12 +128,17 @@ class SignaturesPanel(Panel):
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._table = Signatures(rows=(), new=0, since=None, version=None)
+        self._placed = 0
+        """Cells of the longest name of a group that has its account and region."""
         super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Take the signatures from the store."""
         window = self.context.facts.window
         self._table = signature_rows(self.context.store, self.context.now(), since=window.start if window else None)
+        names = self.context.store.logs.names
+        groups = {each.signature.group for each in self._table.rows}
+        self._placed = longest(_group_text(each, names) for each in groups if names.suffix(each.name, each.place))
         name = "Errors"
         if window is not None and self._table.rows:
             name += f"  {self._table.new} new in the window"
@@ -170,7 +180,7 @@ class SignaturesPanel(Panel):
         alike = f"{entry.text} ({entry.members} alike)" if entry.members > 1 else signature.sample
         share = compared.share if compared is not None and entry.members == 1 else None
         return row(
-            fit(self._columns(), width),
+            fit(self._columns(width), width),
             {
                 "count": (f"{signature.count or signature.own:,}×", Tone.STRONG if entry.new else Tone.PLAIN),
                 "new": ("NEW", Tone.BAD) if entry.new else ("" if signature.count else "own", Tone.DIM),
@@ -178,21 +188,26 @@ class SignaturesPanel(Panel):
                 "version": (version_label(versions[0]) if versions else "", Tone.OLD),
                 "share": (format_percent(share) if share is not None else "", Tone.PLAIN),
                 "sample": (alike, Tone.STRONG if entry.new or bound else Tone.PLAIN),
-                "group": (group.short_name + self.context.store.logs.names.suffix(group.name, group.place), Tone.DIM),
+                "group": (_group_text(group, self.context.store.logs.names), Tone.DIM),
                 "first": (self.context.time(first), Tone.DIM),
                 "last": (self.context.time(last), Tone.DIM),
                 "trace": (signature.trace_id or "", Tone.DIM),
             },
         )
 
-    def _columns(self) -> tuple[Column, ...]:
-        return _COMPARED_COLUMNS if any(each.compared for each in self._table.rows) else _SIGNATURE_COLUMNS
+    @property
+    def _is_compared(self) -> bool:
+        return any(each.compared for each in self._table.rows)
+
+    def _columns(self, width: int) -> tuple[Column, ...]:
+        columns = _COMPARED_COLUMNS if self._is_compared else _SIGNATURE_COLUMNS
+        return tuple(named_column(each, self._placed, width) if each.name == "group" else each for each in columns)
 
     def head_lines(self, width: int) -> Sequence[Line]:
         """Name the columns where the panel is high enough and signatures are compared."""
-        if self.size.height < 6 or self._columns() is _SIGNATURE_COLUMNS:
+        if self.size.height < 6 or not self._is_compared:
             return ()
-        return (head(fit(self._columns(), width)),)
+        return (head(fit(self._columns(width), width)),)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Return that there are no errors only if lines were read."""

@@ -11,7 +11,7 @@ from prodwatch.model.signal import SourcePhase
 from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_change, format_value
-from prodwatch.tui.styled_line import Column, Fitted, Line, Piece, cells, fit, head, row
+from prodwatch.tui.styled_line import Column, Fitted, Line, Piece, cells, fit, head, longest, named_column, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
@@ -43,6 +43,8 @@ class SignalsPanel(Panel):
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._table: Signals | None = None
+        self._placed = 0
+        """Cells of the longest label that names its account and region."""
         super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
@@ -54,6 +56,7 @@ class SignalsPanel(Panel):
             if window is None
             else signals_with_previous_window(self.context.store, window, now, better=self.context.facts.better)
         )
+        self._placed = longest(each.label for each in self._table.rows if each.names_its_place)
         fresh = freshness(self.context.store, "metrics", now, stale_after_s=STALE_AFTER_S)
         text = fresh.text
         if self._table.settled_s is not None and not fresh.stale:
@@ -75,14 +78,14 @@ class SignalsPanel(Panel):
         """Return the metric's label."""
         return self._table.rows[index].label if self._table else ""
 
-    def _columns(self) -> tuple[Column, ...]:
+    def _columns(self, width: int) -> tuple[Column, ...]:
         table = self._table
         old = version_label(table.old_version) if table and table.old_version else "now"
         new = version_label(table.new_version) if table and table.new_version else ""
         if table and new and not table.share_versions:
             old, new = "old", "new"
         columns = [
-            Column("label", "signal", 13),
+            named_column(Column("label", "signal", 13), self._placed, width),
             Column("old", old, 7, right=True, drop=4 if new else 0),
             Column("new", new, 7, right=True),
             Column("change", "change", 6, right=True, drop=5),
@@ -103,7 +106,7 @@ class SignalsPanel(Panel):
         """Name the columns."""
         if not self.row_count() or self.size.height < 4:
             return ()
-        return (head([_with_short_title(part) for part in fit(self._columns(), width)]),)
+        return (head([_with_short_title(part) for part in fit(self._columns(width), width)]),)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one metric."""
@@ -111,7 +114,7 @@ class SignalsPanel(Panel):
         if table is None:
             return ()
         signal = table.rows[index]
-        fitted = fit(self._columns(), width)
+        fitted = fit(self._columns(width), width)
         room = next((part.width for part in fitted if part.column.name == "line"), 0)
         return row(
             fitted,

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
 from prodwatch.tui.rendering.log_line import time_text
-from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, row
+from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, longest, named_column, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import FilteredPanel
@@ -69,6 +69,8 @@ class TraceListPanel(FilteredPanel):
         self.sort: TraceSort = "worst"
         self._table = TraceTable(rows=(), faults=0, errors=0, throttles=0, slow=0, total=0, shown_of=0)
         self._places: dict[str, int] = {}
+        self._placed = 0
+        """Cells of the longest request that names its account and region."""
         super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
@@ -82,6 +84,7 @@ class TraceListPanel(FilteredPanel):
             through=self.through,
         )
         self._places = {trace.id: place for place, trace in enumerate(self._table.rows)}
+        self._placed = longest(_request_text(trace) for trace in self._table.rows if trace.where)
         table = self._table
         counts = _counted(table)
         shown = f" · {table.shown_of:,} shown" if self.needle else ""
@@ -126,7 +129,7 @@ class TraceListPanel(FilteredPanel):
         """Return the column titles if there is room."""
         if self.size.height < 8 or not self.row_count():
             return ()
-        return (head(fit(_columns(width), width)),)
+        return (head(fit(self._columns(width), width)),)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one trace."""
@@ -135,12 +138,12 @@ class TraceListPanel(FilteredPanel):
         tone = Tone.DIM if trace.verdict in {"ok", "open"} else Tone.PLAIN
         bad_code = trace.status is not None and trace.status >= 500
         return row(
-            fit(_columns(width), width),
+            fit(self._columns(width), width),
             {
                 "time": (time_text(trace.start_ms, self.context.zone)[:8], Tone.DIM),
                 "state": (f"{self.context.glyph(state)} {state.word}", Tone.DIM if trace.own else state.tone),
                 "method": (trace.method, Tone.DIM),
-                "path": ((trace.path or trace.service) + trace.where, tone),
+                "path": (_request_text(trace), tone),
                 "status": (str(trace.status or ""), Tone.BAD if bad_code else tone),
                 "took": (format_ms(trace.duration_s * 1000), Tone.STRONG if trace.verdict == "slow" else tone),
                 "version": (version_label(trace.version) if trace.version else "", Tone.OLD),
@@ -148,6 +151,10 @@ class TraceListPanel(FilteredPanel):
                 "id": (trace.id, Tone.DIM),
             },
         )
+
+    def _columns(self, width: int) -> tuple[Column, ...]:
+        columns = _WITH_ID if width >= WIDE else _COLUMNS
+        return tuple(named_column(each, self._placed, width) if each.name == "path" else each for each in columns)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Return the reason for the empty panel, and the remedy."""
@@ -168,6 +175,10 @@ class TraceListPanel(FilteredPanel):
         )
 
 
+def _request_text(trace: TraceRow) -> str:
+    return (trace.path or trace.service) + trace.where
+
+
 def _why(trace: TraceRow, state: State, width: int) -> Piece:
     if trace.own:
         return " ".join(filter(None, ("own request", trace.cause))), Tone.DIM
@@ -183,7 +194,3 @@ def _counted(table: TraceTable) -> str:
     return f"{' · '.join(parts)} · {table.slow:,} slow of {table.total:,}" + (
         f" · {table.own:,} own" if table.own else ""
     )
-
-
-def _columns(width: int) -> tuple[Column, ...]:
-    return _WITH_ID if width >= WIDE else _COLUMNS
