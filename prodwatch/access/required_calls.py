@@ -205,6 +205,7 @@ def _of_signals(environment: Environment) -> Iterable[RequiredCall]:
             yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", place, optional=True)
             yield _use("xray", "GetIndexingRules", ANY, "traces", place, optional=True)
             yield _use("xray", "GetServiceGraph", ANY, "service map", place, optional=True)
+            yield _use("xray", "GetTraceGraph", ANY, "service map without own requests", place, optional=True)
             spans = spans_target(environment, place)
             if spans is not None:
                 # Read only in accounts with Transaction Search, which keeps most spans there.

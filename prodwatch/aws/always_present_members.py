@@ -77,6 +77,7 @@ ALWAYS: Mapping[str, tuple[str, ...]] = {
     "xray:BatchGetTraces": ("Traces[].Id",),
     "xray:GetIndexingRules": ("IndexingRules",),
     "xray:GetServiceGraph": ("Services",),
+    "xray:GetTraceGraph": ("Services",),
     "xray:GetTraceSegmentDestination": ("Destination",),
     "xray:GetTraceSummaries": ("TraceSummaries[].Id",),
 }

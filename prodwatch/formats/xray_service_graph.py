@@ -48,6 +48,50 @@ def parse_edges(services: Iterable[Mapping[str, Any]]) -> tuple[ServiceEdge, ...
     return tuple(edges.values())
 
 
+def sum_of(edges: Iterable[ServiceEdge]) -> tuple[ServiceEdge, ...]:
+    """Return one edge per caller and callee."""
+    added: dict[tuple[ServiceNode, ServiceNode], ServiceEdge] = {}
+    for edge in edges:
+        previous = added.get((edge.caller, edge.callee))
+        added[edge.caller, edge.callee] = edge if previous is None else _sum(previous, edge)
+    return tuple(added.values())
+
+
+def without(edges: Iterable[ServiceEdge], part: Iterable[ServiceEdge]) -> tuple[ServiceEdge, ...] | None:
+    """Return the edges without the calls of `part`; None when `part` has a call that they do not have."""
+    left = {(edge.caller, edge.callee): edge for edge in edges}
+    for own in part:
+        whole = left.get((own.caller, own.callee))
+        rest = None if whole is None else _difference(whole, own)
+        if rest is None:
+            return None
+        left[own.caller, own.callee] = rest
+    return tuple(edge for edge in left.values() if edge.calls)
+
+
+def _difference(whole: ServiceEdge, part: ServiceEdge) -> ServiceEdge | None:
+    counts = {name: getattr(whole, name) - getattr(part, name) for name in ("ok", "errors", "throttles", "faults")}
+    times = dict(whole.times)
+    for value_s, count in part.times:
+        # X-Ray's buckets need not be those of a few traces: each call leaves the nearest one that has calls.
+        for _ in range(count):
+            nearest_s = min(
+                (each for each, calls in times.items() if calls), key=lambda each: abs(each - value_s), default=None
+            )
+            if nearest_s is None:
+                return None
+            times[nearest_s] -= 1
+    if min(counts.values()) < 0:
+        return None
+    return ServiceEdge(
+        caller=whole.caller,
+        callee=whole.callee,
+        **counts,
+        time_s=max(0.0, whole.time_s - part.time_s),
+        times=_times(times.items()),
+    )
+
+
 def _edge(caller: ServiceNode, callee: ServiceNode, edge: Mapping[str, Any]) -> ServiceEdge:
     counts = edge.get("SummaryStatistics") or {}
     errors, faults = counts.get("ErrorStatistics") or {}, counts.get("FaultStatistics") or {}

@@ -192,6 +192,10 @@ class ServiceGraph(msgspec.Struct, frozen=True, kw_only=True):
     """Start of the release that separates the two windows, epoch milliseconds; None without one."""
     edges: tuple[ServiceEdge, ...] = ()
     place: Place = HOME
+    own_taken_out: int = 0
+    """Calls from outside by requests of prodwatch's own, which X-Ray counted and the edges leave out."""
+    without_own_until_ms: int = 0
+    """Start before which the edges leave out own requests, epoch milliseconds; those that began later are in them."""
 
 
 SETTLED_AFTER_S = 180.0

@@ -182,6 +182,7 @@ class LiveSession:
             redactor=engine.redactor,
             logs_since=window.lines_from(now) if window else now - self._lines_before,
             since=window.compared_from(now) if window else now - SIGNALS_BEFORE,
+            own_traces=self._store.own.traces_between,
         )
 
     async def _week_before(self, engine: Engine, window: Window, sources: Sequence[Source]) -> None:

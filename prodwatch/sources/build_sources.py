@@ -20,6 +20,7 @@ from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.traces import SPANS_GROUP, ServiceGraphSource, TraceSource
+from prodwatch.sources.traces.own_requests import OwnTraces
 from prodwatch.sources.traces.service_graph import release_began
 from prodwatch.text.redact import Redactor
 
@@ -101,10 +102,12 @@ def build_sources(
     redactor: Redactor,
     logs_since: datetime,
     since: datetime,
+    own_traces: OwnTraces = lambda _start_s, _end_s: (),
 ) -> list[Source]:
     """Build every source that the environment configures.
 
-    `logs_since` is the earliest time of logs and traces, `since` that of metrics, alarms and release history.
+    `logs_since` is the earliest time of logs and traces, `since` that of metrics, alarms and release history. The
+    service map leaves out `own_traces`.
     """
     signal_redactor = SignalRedactor(redactor)
     lines = LineParser(redactor)
@@ -137,6 +140,7 @@ def build_sources(
                     clock=clock,
                     signal_redactor=signal_redactor,
                     released_at=lambda: release_began(release.states.values(), clock.now()),
+                    own_traces=own_traces,
                     place=place,
                 )
             )

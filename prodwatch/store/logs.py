@@ -108,6 +108,11 @@ class LogStore:
         """Number of the kept lines that were written for prodwatch's own requests."""
         return len(self._own)
 
+    @property
+    def own_invocations(self) -> int:
+        """Number of invocations known to be prodwatch's own, of all functions; there may be more."""
+        return sum(tally.own for tally in self.invocations.values())
+
     def set_aside(self, ids: Iterable[str]) -> None:
         """Count the kept lines with these ids as those of own requests."""
         for id_ in ids:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from prodwatch.model.result import CheckResult
 from prodwatch.model.signal import LogRecord
 
+_TRACE = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
 MAX_IDS = 50_000
 """Most ids known; beyond them the oldest are forgotten."""
 
@@ -37,6 +39,10 @@ class OwnTraffic:
         while len(self._ids) > self._capacity:
             del self._ids[next(iter(self._ids))]
         return new
+
+    def traces_between(self, start_s: float, end_s: float) -> list[str]:
+        """Return the X-Ray ids of traces that began in a span of whole epoch seconds, by the time within the id."""
+        return [id_ for id_ in self._ids if _TRACE.fullmatch(id_) and start_s <= int(id_[2:10], 16) < end_s]
 
     def learn_result(self, result: CheckResult) -> list[str]:
         """Add the ids of a check's requests and of its cleanup; return those that were not known."""

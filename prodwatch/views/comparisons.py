@@ -101,7 +101,7 @@ def comparisons(store: Store, now: datetime) -> Comparisons:
 
 
 def signature_title(signature: SignatureResult) -> str:
-    """Return its id, its function and its standing."""
+    """Return its id, its function, and `bound to v42` or the like."""
     return f"{signature.id} {signature.function} {signature_standing(signature)}"
 
 

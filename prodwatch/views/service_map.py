@@ -103,7 +103,9 @@ class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None
     """The service in which the faults begin, in words; None without faults."""
     own: int = 0
-    """Traced requests of prodwatch's own in the window that ends now: X-Ray's graph includes them."""
+    """Traced requests of prodwatch's own that the edges of the window that ends now include."""
+    own_taken_out: int = 0
+    """Those that they leave out."""
 
 
 def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
@@ -128,10 +130,11 @@ def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
         added=_added(now, before),
         origin=_origin(now.edges),
         own=sum(
-            now.start_ms <= summary.start_ms <= now.end_ms
+            max(now.start_ms, now.without_own_until_ms) <= summary.start_ms <= now.end_ms
             for summary in store.traces.summaries.values()
             if summary.id in store.own
         ),
+        own_taken_out=now.own_taken_out,
     )
 
 
@@ -154,7 +157,13 @@ def _joined(store: Store, part: str) -> ServiceGraph | None:
         replace(edge, caller=named(edge.caller), callee=named(edge.callee)) for graph in graphs for edge in graph.edges
     ]
     oldest = min(graphs, key=lambda graph: graph.start_ms)
-    return replace(oldest, end_ms=max(graph.end_ms for graph in graphs), edges=tuple(edges))
+    return replace(
+        oldest,
+        end_ms=max(graph.end_ms for graph in graphs),
+        edges=tuple(edges),
+        own_taken_out=sum(graph.own_taken_out for graph in graphs),
+        without_own_until_ms=min(graph.without_own_until_ms for graph in graphs),
+    )
 
 
 def kind_word(kind: str) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -18,6 +19,9 @@ from prodwatch.model.signal import SourcePhase
 from prodwatch.session.live import LiveSession
 from prodwatch.session.reload import Reload
 from prodwatch.settings import Project, load_project
+from prodwatch.sources.base import Source
+from prodwatch.sources.build_sources import build_sources
+from prodwatch.sources.traces.own_requests import OwnTraces
 from prodwatch.store.store import Store
 from prodwatch.views.verdict import VerdictLine, verdict_line
 from tests.support.case_project import CaseProject
@@ -129,6 +133,23 @@ async def test_A1_alarms_whose_prefix_cannot_be_filled_are_not_read(
     async with dashboard().open() as opened:
         assert opened.verdict.status not in {"pass", "degraded"}
         assert any("alarms" in each for each in opened.verdict.reasons)
+
+
+async def test_B12_the_service_map_knows_the_requests_of_the_session(
+    dashboard: Open, project: CaseProject, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[OwnTraces] = []
+
+    def build(*arguments: Any, own_traces: OwnTraces, **keys: Any) -> list[Source]:
+        built.append(own_traces)
+        return build_sources(*arguments, own_traces=own_traces, **keys)
+
+    monkeypatch.setattr("prodwatch.session.live.build_sources", build)
+    project.configure(f'[[function]]\nname = "{name}"\n')
+    async with dashboard().open(answered=False) as opened:
+        opened.store.own.learn([trace := "1-6566b2a5-0123456789abcdef01234567"])
+        await until(lambda: bool(built))
+        assert built[0](0x6566B2A5, 0x6566B2A6) == [trace]
 
 
 async def test_A8_a_log_group_that_is_not_there_is_not_quiet(dashboard: Open, project: CaseProject, name: str) -> None:

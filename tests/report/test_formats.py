@@ -138,7 +138,7 @@ def test_comparisons_and_signatures_are_worded_alike_for_people_and_programs(gre
         text = FORMATS[name](run).decode()
         assert "listed only" in text
         assert "accepted until 2027-01-15: sandbox" in text
-        assert "a1b2c3d4 bound to v42" in FORMATS[name](msgspec.structs.replace(run, signatures=(bound,))).decode()
+        assert "a1b2c3d4 f bound to v42" in FORMATS[name](msgspec.structs.replace(run, signatures=(bound,))).decode()
 
 
 def test_the_routes_that_were_judged_are_in_every_report_that_lists_checks(green: RunResult) -> None:

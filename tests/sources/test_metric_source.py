@@ -274,7 +274,7 @@ async def test_points_of_seconds_are_asked_for_only_where_they_still_are(aws: Cl
 async def test_functions_of_the_same_name_have_different_labels(aws: CloudWatch) -> None:
     there = FunctionTarget(name="orders", alias="live", region="us-east-1")
     labels = {label for label, _ in await poll(source(aws, ORDERS, there))}
-    assert {"p95 orders live", "p95 orders live us-east-1"} <= labels
+    assert {"p95 orders", "p95 orders in us-east-1"} <= labels
 
 
 async def test_configured_series_without_points_are_not_reported(aws: CloudWatch) -> None:

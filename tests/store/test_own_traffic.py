@@ -162,12 +162,22 @@ def test_B12_own_traces_are_counted_apart() -> None:
         assert [row.id for row in trace_table(store_of(*order), needle="is:own").rows] == [TRACE]
 
 
-def test_B12_the_service_map_says_how_many_requests_are_own() -> None:
-    graph = ServiceGraph(part="now", start_ms=NOW_MS - 60_000, end_ms=NOW_MS)
+@pytest.mark.parametrize(("until_ms", "included"), [(0, 1), (NOW_MS - 1000, 1), (NOW_MS - 999, 0)])
+def test_B12_the_service_map_says_how_many_requests_are_own(until_ms: int, included: int) -> None:
+    graph = ServiceGraph(
+        part="now", start_ms=NOW_MS - 60_000, end_ms=NOW_MS, own_taken_out=7, without_own_until_ms=until_ms
+    )
     store = store_of(STARTED, Batch(source="x", records=(graph, trace(TRACE), trace("1-b"))))
     found = service_map(store)
     assert found is not None
-    assert found.own == 1
+    assert (found.own, found.own_taken_out) == (included, 7)
+
+
+def test_B12_own_traces_are_known_by_the_second_in_their_id() -> None:
+    own = OwnTraffic()
+    own.learn((TRACE, "r-1", "1-6566b2a6-0123456789abcdef01234567", "1-6566b2a5-short"))
+    assert own.traces_between(0x6566B2A5, 0x6566B2A6) == [TRACE]
+    assert own.traces_between(0x6566B2A4, 0x6566B2A5) == []
 
 
 def test_B12_the_evidence_names_own_requests() -> None:

@@ -127,6 +127,7 @@ _SAMPLE_CALLS: dict[str, Callable[[str, datetime], Params]] = {
     "xray:BatchGetTraces": lambda _name, _: {"TraceIds": [_TRACE]},
     "xray:GetIndexingRules": lambda _name, _: {},
     "xray:GetServiceGraph": lambda _name, now: _minute(now),
+    "xray:GetTraceGraph": lambda _name, _: {"TraceIds": [_TRACE]},
     "xray:GetTraceSegmentDestination": lambda _name, _: {},
     "xray:GetTraceSummaries": lambda _name, now: _minute(now),
 }

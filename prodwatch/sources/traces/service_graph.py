@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from prodwatch.model.signal import Batch, Record, ReleaseState, ServiceEdge, Ser
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.redaction import SignalRedactor
+from prodwatch.sources.traces.own_requests import MINUTE_S, OwnRequests, OwnTraces
 
 EVERY_S = 60.0
 """Pause between polls."""
@@ -47,10 +48,14 @@ class ServiceGraphSource(PollingSource):
         clock: Clock,
         signal_redactor: SignalRedactor,
         released_at: Callable[[], datetime | None] = lambda: None,
+        own_traces: OwnTraces = lambda _start_s, _end_s: (),
         place: Place = HOME,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        """`released_at` returns the start of the release that separates before from now, None without one."""
+        """`released_at` returns the start of the release that separates before from now, None without one.
+
+        The calls of `own_traces` are taken out of the graphs.
+        """
         super().__init__(clock=clock, backoff=backoff)
         self._aws = in_place(aws, place)
         self._place = place
@@ -58,6 +63,7 @@ class ServiceGraphSource(PollingSource):
         self._signal_redactor = signal_redactor
         self._released_at = released_at
         self._settled_release: datetime | None = None
+        self._own = OwnRequests(self._aws, own_traces, signal_redactor)
         self._truncated = False
         self._polls = 0
 
@@ -74,8 +80,10 @@ class ServiceGraphSource(PollingSource):
         return EVERY_S if self._polls > 1 else FIRST_S
 
     def note(self) -> str | None:
-        """Return a message when the graph was too large to be read completely."""
-        return f"the service graph has more than {MAX_PAGES} pages; the rest was not read" if self._truncated else None
+        """Return a message when the graph was too large to be read completely, or own requests are in it."""
+        if self._truncated:
+            return f"the service graph has more than {MAX_PAGES} pages; the rest was not read"
+        return self._own.problem
 
     async def poll(self) -> list[Record]:
         """Return the graph of now, and that of before until it can no longer change."""
@@ -83,7 +91,9 @@ class ServiceGraphSource(PollingSource):
         now, released = self._clock.now(), self._released_at()
         if released is not None and released >= now:
             released = None
-        start = now - WINDOW if released is None else max(released, now - WINDOW)
+        # Whole minutes, so that each minute of own requests is read once.
+        earliest = datetime.fromtimestamp((now - WINDOW).timestamp() // MINUTE_S * MINUTE_S, UTC)
+        start = earliest if released is None else max(released, earliest)
         records: list[Record] = [await self._graph("now", start, now, released)]
         if released is not None and self._settled_release != released and self._polls:
             records.append(await self._graph("before", released - WINDOW, released, released))
@@ -95,6 +105,7 @@ class ServiceGraphSource(PollingSource):
     async def _graph(
         self, part: Literal["before", "now"], start: datetime, end: datetime, released: datetime | None
     ) -> ServiceGraph:
+        own = await self._own.read(start, end)
         services: list[dict[str, Any]] = []
         pages = 0
         async for page in self._aws.pages("xray", "GetServiceGraph", {"StartTime": start, "EndTime": end}):
@@ -103,13 +114,16 @@ class ServiceGraphSource(PollingSource):
             if pages >= MAX_PAGES and page.get("NextToken"):
                 self._truncated = True
                 break
+        calls = self._own.taken_out_of(tuple(map(self._signal_redactor.edge, parse_edges(services))), own)
         return ServiceGraph(
             part=part,
             start_ms=_ms(start),
             end_ms=_ms(end),
             released_ms=None if released is None else _ms(released),
-            edges=tuple(self._in_place(self._signal_redactor.edge(edge)) for edge in parse_edges(services)),
+            edges=tuple(map(self._in_place, calls.edges)),
             place=self._place,
+            own_taken_out=calls.taken_out,
+            without_own_until_ms=calls.until_ms,
         )
 
     def _in_place(self, edge: ServiceEdge) -> ServiceEdge:

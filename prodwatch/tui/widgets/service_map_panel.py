@@ -49,8 +49,12 @@ class ServiceMapPanel(FilteredPanel):
         odd = sum(edge.state != "ok" for edge in rows)
         self.set_title(f"{name}  {odd} of {len(rows)} edges need attention" if odd else f"{name}  {len(rows)} edges")
         fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
-        own = self._map.own if self._map else 0
-        self.set_subtitle(f"{fresh.text} · includes {own:,} own" if own else fresh.text)
+        parts = [fresh.text]
+        if self._map is not None and self._map.own_taken_out:
+            parts.append(f"without {self._map.own_taken_out:,} own")
+        if self._map is not None and self._map.own:
+            parts.append(f"includes {self._map.own:,} own")
+        self.set_subtitle(" · ".join(parts))
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 

@@ -26,6 +26,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-~=+*#"
 NARROW = 34
 """Width below which the lower edge is abbreviated."""
+WIDE_EDGE = 70
+"""Width from which the lower edge has room for the number of own requests."""
 STALE_AFTER_S = 300.0
 """Age from which metrics are stale; CloudWatch finalises a minute some minutes late."""
 
@@ -66,7 +68,12 @@ class SignalsPanel(Panel):
                 settled = settled.removeprefix("CloudWatch ")
             text = settled if fresh.phase is SourcePhase.LIVE else f"{settled} · {fresh.text}"
         left_out = self.context.store.metrics.left_out + self.context.store.embedded.dropped
-        self.set_subtitle(f"{text} · {left_out:,} series not kept" if left_out else text)
+        own = self.context.store.logs.own_invocations
+        parts = [text, f"{left_out:,} series not kept" if left_out else ""]
+        if own and self.size.width >= WIDE_EDGE:
+            # CloudWatch's counts have them: a log line does not name the alias by which it was invoked.
+            parts.append(f"at least {own:,} own requests included")
+        self.set_subtitle(" · ".join(filter(None, parts)))
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
