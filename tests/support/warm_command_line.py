@@ -1,26 +1,38 @@
-"""The `prodwatch` command, forked from a process that has imported everything."""
+"""The `prodwatch` command, run by a process that has imported everything."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.support.command_line import PATIENCE_S, CommandLine
+from tests.support.command_line import PATIENCE_S, CommandLine, Ended, finished
 
-Control = Callable[[], socket.socket]
-"""Returns the socket of the process that forks; starts it on the first call."""
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """The process that runs commands and forks."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+
+
+Control = Callable[[], Warm]
+"""Returns the process that runs commands and forks; starts one on the first call, and after one was killed."""
 
 
 class WarmCommandLine(CommandLine):
-    """Its processes are forked from one that has imported everything."""
+    """Its commands run in a process that has imported everything, or in one forked from that."""
 
     def __init__(self, folder: Path, control: Control) -> None:
         super().__init__(folder)
@@ -30,15 +42,37 @@ class WarmCommandLine(CommandLine):
         self, *arguments: str, environ: Mapping[str, str] | None = None, stdout: int | IO[bytes] = subprocess.PIPE
     ) -> subprocess.Popen[bytes]:
         """Fork a command without a terminal; the caller ends it."""
-        control = self._control()
-        order = {"folder": str(self.project), "environ": {**self.environ, **(environ or {})}, "arguments": arguments}
+        return self._order(arguments, environ, stdout, fork=True)
+
+    def run(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, stdout: int | IO[bytes] = subprocess.PIPE
+    ) -> Ended:
+        """Run a command to its end; subprocess.TimeoutExpired when it hangs."""
+        with self._order(arguments, environ, stdout, fork=stdout != subprocess.PIPE) as process:
+            try:
+                return finished(process)
+            finally:
+                process.kill()
+
+    def _order(
+        self, arguments: Sequence[str], environ: Mapping[str, str] | None, stdout: int | IO[bytes], *, fork: bool
+    ) -> subprocess.Popen[bytes]:
+        warm = self._control()
+        order = {
+            "folder": str(self.project),
+            "environ": {**self.environ, **(environ or {})},
+            "arguments": arguments,
+            "fork": fork,
+        }
         with ExitStack() as stack:
             nothing = stack.enter_context(Path(os.devnull).open("rb"))
             out, write_out = _pipe(stack) if stdout == subprocess.PIPE else (None, stdout)
             err, write_err = _pipe(stack)
             streams = [each if isinstance(each, int) else each.fileno() for each in (nothing, write_out, write_err)]
-            socket.send_fds(control, [json.dumps(order).encode()], streams)
-        return _Forked(int(control.recv(64)), out, err, control, arguments)
+            socket.send_fds(warm.socket, [json.dumps(order).encode()], streams)
+        if fork:
+            return _Forked(int(warm.socket.recv(64)), out, err, warm.socket, arguments)
+        return _Lent(warm.process.pid, out, err, warm.socket, arguments)
 
 
 def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
@@ -80,14 +114,25 @@ class _Forked(subprocess.Popen[bytes]):
         """Leave a process that was not waited for to the one that forked it."""
 
 
+class _Lent(_Forked):
+    """The process that forks while it runs a command itself."""
+
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        """Return the id, 0 while the command runs, and the status that `waitpid` would return of its process."""
+        if wait_flags and not select.select([self._control], [], [], 0)[0]:
+            return 0, 0
+        code = self._control.recv(64)
+        return self.pid, int(code) << 8 if code else signal.SIGKILL
+
+
 @contextmanager
 def warm_process(*services: str) -> Iterator[Control]:
     """Give access to one process that forks; `services` are AWS services whose models it reads before."""
     with ExitStack() as stack:
-        found: list[socket.socket] = []
+        found: list[Warm] = []
 
-        def control() -> socket.socket:
-            if not found:
+        def control() -> Warm:
+            if not found or found[-1].process.poll() is not None:
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 process = subprocess.Popen(
                     [sys.executable, str(Path(__file__).with_name("warm_process.py")), str(theirs.fileno()), *services],
@@ -97,7 +142,7 @@ def warm_process(*services: str) -> Iterator[Control]:
                 theirs.close()
                 ours.settimeout(PATIENCE_S)
                 stack.callback(process.wait)
-                found.append(stack.enter_context(ours))
-            return found[0]
+                found.append(Warm(process, stack.enter_context(ours)))
+            return found[-1]
 
         yield control

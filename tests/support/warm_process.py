@@ -1,14 +1,17 @@
-"""Runs commands in processes forked from this one, which has imported everything: a start costs milliseconds.
+"""Runs commands in this process, which has imported everything, or in processes forked from it.
 
 Run as a script with the number of a socket and the AWS services whose models are to be read. A message there is one
-command line with its folder and environment, and brings its standard streams; the answer is the id of its process. Or
-it is `waitpid` of such a process, with the options; the answer is what that returned.
+command line with its folder and environment, and brings its standard streams. Where it asks for a process, one is
+forked, and the answer is its id; otherwise the command runs here, and the answer is its exit code: a fork copies
+thousands of pages and finds every cache empty, which costs more than most commands. Or the message is `waitpid` of such
+a process, with the options; the answer is what that returned.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import gc
 import importlib
 import io
@@ -21,6 +24,8 @@ import socket
 import sys
 import threading
 import time
+import warnings
+from pathlib import Path
 from typing import Any, NoReturn
 
 WHOLE = ("prodwatch.assertions", "prodwatch.report", "prodwatch.runner", "prodwatch.settings")
@@ -46,13 +51,7 @@ LONGEST = 65_536
 
 def serve(control: socket.socket, services: list[str]) -> None:
     """Run one command after the other until the other side closes; `services` get their AWS models read first."""
-    for package in (*WHOLE, *(WITH_AWS if services else ())):
-        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            importlib.import_module(module.name)
-    for name in PARTS:
-        importlib.import_module(name)
-    if services:
-        read_models(services)
+    import_everything(services)
     gc.freeze()
     while True:
         message, streams, _, _ = socket.recv_fds(control, LONGEST, 3)
@@ -63,6 +62,9 @@ def serve(control: socket.socket, services: list[str]) -> None:
             pid, status = os.waitpid(order["wait"], order["options"])
             control.send(b"%d %d" % (pid, status))
             continue
+        if not order.pop("fork"):
+            control.send(b"%d" % run_here(streams, **order))
+            continue
         pid = os.fork()
         if pid == 0:
             control.close()
@@ -70,6 +72,17 @@ def serve(control: socket.socket, services: list[str]) -> None:
         for stream in streams:
             os.close(stream)
         control.send(b"%d" % pid)
+
+
+def import_everything(services: list[str]) -> None:
+    """Import what commands need, and read the models of the services."""
+    for package in (*WHOLE, *(WITH_AWS if services else ())):
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            importlib.import_module(module.name)
+    for name in PARTS:
+        importlib.import_module(name)
+    if services:
+        read_models(services)
 
 
 def read_models(services: list[str]) -> None:
@@ -95,6 +108,27 @@ def read_models(services: list[str]) -> None:
 
 def become(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> NoReturn:
     """Be `python -m prodwatch …`, started in `folder` with these streams and nothing else in its environment."""
+    _leave(_run(streams, folder, environ, arguments))
+
+
+def run_here(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> int:
+    """Run a command as `become` does, in this process, and return its exit code; the streams are closed."""
+    thresholds = gc.get_threshold()
+    with warnings.catch_warnings():
+        code = contextvars.copy_context().run(_run, streams, folder, environ, arguments)
+    gc.set_threshold(*thresholds)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = 120 if stream is sys.stdout else code  # as the interpreter reports a flush that fails at exit
+    with Path(os.devnull).open("r+b", buffering=0) as nothing:
+        for number in range(3):
+            os.dup2(nothing.fileno(), number)
+    return code
+
+
+def _run(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> int:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -107,15 +141,14 @@ def become(streams: list[int], folder: str, environ: dict[str, str], arguments: 
     sys.argv = ["prodwatch", *arguments]
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
     sys.stdout, sys.stderr = _text(1, "strict"), _text(2, "backslashreplace")
-    code = 0
     try:
         runpy.run_module("prodwatch", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
-        code = _code_of(ended)
+        return _code_of(ended)
     except BaseException:  # noqa: BLE001 -- the interpreter's own last resort
         sys.excepthook(*sys.exc_info())
-        code = 1
-    _leave(code)
+        return 1
+    return 0
 
 
 def _code_of(ended: SystemExit) -> int:
