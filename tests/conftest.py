@@ -30,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if name.startswith(_OUTSIDE):
             del os.environ[name]
     os.environ["TZ"] = "UTC"
+    # Runs of tests are not runs of the user; tests/support/command_line.py has a home of its own.
+    os.environ["PRODWATCH_HISTORY"] = "off"
     time.tzset()
     choose_profile(slow=config.option.markexpr == "slow")
 

@@ -16,8 +16,9 @@ _HEAD = """# Commands
 only, everything else goes to stderr; one format fits on stdout, any number into files.
 
 The environment is `--env`, else `PRODWATCH_ENV`, else the only file in `config/`. The root is the working directory or
-its nearest parent that holds the environment's file. Settings of the machine: `PRODWATCH_STATE_DIR` is where journals,
-locks and the ids that failed last are kept (otherwise the user's state folder); `PRODWATCH_VANTAGE` names the place,
+its nearest parent that holds the environment's file. Settings of the machine: `PRODWATCH_STATE_DIR` is where journals
+and locks are kept (otherwise the user's state folder), `PRODWATCH_DATA_DIR` where the [history](../guide/history.md) is
+(otherwise the user's data folder), which `PRODWATCH_HISTORY` turns `off` or `on`; `PRODWATCH_VANTAGE` names the place,
 for checks with a `vantage`; `NO_COLOR` is honoured.
 """
 

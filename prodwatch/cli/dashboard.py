@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection
 from datetime import datetime
 from functools import partial
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from prodwatch.cli.log_file import log_to_file
@@ -20,6 +21,8 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.judge.signals import is_judged
 from prodwatch.model.environment import DemoTarget, metric_labels
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.result import Notice
+from prodwatch.session.history import is_kept
 from prodwatch.settings import Project
 from prodwatch.settings.user_folders import config_dir, state_dir
 
@@ -99,15 +102,34 @@ async def _run(
     from prodwatch.views.window_comparison import directions
 
     clock = AwsClock()
+    kept = is_kept(project, os.environ) and not (window and window.is_past)
     left_before = _unfinished()
     shown = _fixed(window.end, clock) if window and window.end else clock
     store = Store(shown, limits=TRIAGE_LIMITS if window else DEFAULT_LIMITS)
     reload = Reload(project, partial(load, common, quiet=True))
 
     def make() -> LiveSession:
+        from prodwatch.runner import fresh_run_id
         from prodwatch.session.live import LiveSession
+        from prodwatch.session.session_history import SessionHistory
 
-        return LiveSession(project, store, clock, demo=demo, allow_writes=allow_writes, reload=reload, window=window)
+        def warn(message: str) -> None:
+            store.notice(Notice(code="history", message=message))
+
+        history = None
+        if kept:
+            run_id = fresh_run_id(clock.now(), SystemRandom())
+            history = SessionHistory(project, store, clock, run_id, warn=warn)
+        return LiveSession(
+            project,
+            store,
+            clock,
+            demo=demo,
+            allow_writes=allow_writes,
+            reload=reload,
+            window=window,
+            history=history,
+        )
 
     session = LazySession(make)
     environment = project.environment

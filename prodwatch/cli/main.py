@@ -34,6 +34,8 @@ COMMANDS = {
     "metrics": "Show the latest value of every watched metric.",
     "doctor": "Report what works from this machine, and what each missing thing disables.",
     "iam-policy": "Print the IAM policy these files need, and nothing more.",
+    "history": "Show past runs, and how often and how fast each check passed.",
+    "diff": "Compare two runs: what turned red or green, slower, appeared or vanished.",
     "cleanup": "Finish the cleanups that a killed run left undone.",
     "merge": "Merge the results of several shards into one.",
     "demo": "Open the dashboard on the embedded AWS and its demo shop.",

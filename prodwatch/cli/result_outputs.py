@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,14 +15,18 @@ import click
 import msgspec
 
 from prodwatch.cli import stdout
-from prodwatch.cli.stderr import error, say
+from prodwatch.cli.stderr import error, note, say
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.status import Status
 from prodwatch.text.sanitize import sanitize_document
 
 if TYPE_CHECKING:
     from prodwatch.model.result import CheckResult, RunResult
+    from prodwatch.settings import Project
 
+PAST_SHOWN = 5
+"""Outcomes of earlier runs that are shown per check."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 _RENDER = {
@@ -69,6 +73,8 @@ class Outputs(msgspec.Struct, kw_only=True):
     files: dict[str, list[Path]] = msgspec.field(default_factory=dict)
     github_summary: bool = False
     color: bool | None = None
+    past: Mapping[str, tuple[Status, ...]] = {}
+    """Outcomes of earlier runs by check id, oldest first, shown in the text for people."""
     lost: OSError | None = None
     """First failed write of a streaming format; streaming ends there."""
 
@@ -138,6 +144,13 @@ class Outputs(msgspec.Struct, kw_only=True):
             except OSError as caught:
                 self.lost = caught
 
+    def show_past(self, project: Project, *, kept: bool) -> None:
+        """Read the outcomes of earlier runs where the result is shown as text and runs are kept."""
+        if kept and self.stdout_format is None:
+            from prodwatch.session.history import last_outcomes_of
+
+            self.past = last_outcomes_of(project, PAST_SHOWN, warn=note)
+
     def deliver(self, result: RunResult) -> int:
         """Write every format; return the exit code, which is not 0 when a write failed."""
         code = result.verdict.exit_code
@@ -179,7 +192,7 @@ class Outputs(msgspec.Struct, kw_only=True):
                 from prodwatch.report.console import write
 
                 try:
-                    write(result, sys.stdout, color=self.color)
+                    write(result, sys.stdout, color=self.color, past=self.past)
                     sys.stdout.flush()
                 except BrokenPipeError:
                     stdout.discard_rest()

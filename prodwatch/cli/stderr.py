@@ -21,6 +21,11 @@ def say(message: str) -> None:
     draw(f"{sanitize(message, limit=len(message))}\n")
 
 
+def note(message: str) -> None:
+    """Write one sentence that does not affect the outcome."""
+    say(f"note: {message}")
+
+
 def say_in_handler(message: str) -> None:
     """Write one line from a signal handler, which may have interrupted another write: past the buffer of stderr."""
     with contextlib.suppress(OSError):

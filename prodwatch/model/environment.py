@@ -238,6 +238,18 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
     bake_s: float = 900.0
 
 
+class HistoryTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether and how long past runs are kept."""
+
+    enabled: bool = True
+    keep_s: float = 90 * 86_400.0
+    """Age from which a run of this environment is dropped."""
+    size_bytes: int = 500_000_000
+    """Size of the project's history file from which the oldest runs are dropped."""
+    project: str | None = None
+    """Name that identifies the project; None: it is found from the project's folder."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one run."""
 
@@ -306,6 +318,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     release: ReleaseTarget = ReleaseTarget()
     compare: Compare = Compare()
     rounds: Rounds = Rounds()
+    history: HistoryTarget = HistoryTarget()
     limits: Limits = Limits()
     demo: DemoTarget | None = None
     unfilled: tuple[UnfilledTarget, ...] = ()

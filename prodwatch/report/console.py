@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -46,8 +47,19 @@ MAX_GREEN = 40
 """More green checks than this are counted, not listed."""
 
 
-def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width: int | None = None) -> None:
-    """Write the run to `stream`; `color` None means: as the terminal and NO_COLOR say."""
+def write(
+    result: RunResult,
+    stream: TextIO,
+    *,
+    color: bool | None = None,
+    width: int | None = None,
+    past: Mapping[str, Sequence[Status]] | None = None,
+) -> None:
+    """Write the run to `stream`; `color` None means: as the terminal and NO_COLOR say.
+
+    `past` are the outcomes of earlier runs by check id, oldest first.
+    """
+    past = past or {}
     console = Console(
         file=stream,
         markup=False,
@@ -67,14 +79,14 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
     quiet = [check for check in ordered if check.status is Status.PASS and not _flagged(check)]
     skipped = [check for check in ordered if check.status is Status.SKIPPED]
     for check in loud:
-        _loud(console, check)
+        _loud(console, check, past)
     if len(quiet) <= MAX_GREEN:
         for check in quiet:
-            console.print(_line(check))
+            console.print(_line(check, past))
     else:
         console.print(Text(f"✔ {len(quiet)} more checks passed", style="green"))
     for check in skipped:
-        console.print(_line(check).append(f"  {sanitize_line(headline(check))}", style="dim"))
+        console.print(_line(check, past).append(f"  {sanitize_line(headline(check))}", style="dim"))
     for signal in failures_first(result.signals):
         _signal(console, signal)
     for comparison in failures_first(result.comparisons):
@@ -92,7 +104,7 @@ def _flagged(check: CheckResult) -> bool:
     return not QUIET_FLAGS.issuperset(check.flags)
 
 
-def _line(check: CheckResult) -> Text:
+def _line(check: CheckResult, past: Mapping[str, Sequence[Status]]) -> Text:
     glyph, word = GLYPHS[check.status]
     style = STYLES[check.status]
     line = Text.assemble((f"{glyph} {word:<7} ", style), (sanitize_line(check.title), "" if style != "dim" else "dim"))
@@ -101,11 +113,13 @@ def _line(check: CheckResult) -> Text:
     for flag in check.flags:
         if flag not in QUIET_FLAGS:
             line.append(f"  [{flag}]", style="dim")
+    if earlier := past.get(check.id):
+        line.append(f"  before {''.join(GLYPHS[status][0] for status in earlier)}", style="dim")
     return line
 
 
-def _loud(console: Console, check: CheckResult) -> None:
-    console.print(_line(check))
+def _loud(console: Console, check: CheckResult, past: Mapping[str, Sequence[Status]]) -> None:
+    console.print(_line(check, past))
     if check.status is Status.PASS:
         return
     assertion_messages = {assertion.message for assertion in check.assertions}
@@ -119,7 +133,7 @@ def _loud(console: Console, check: CheckResult) -> None:
         _step(console, step, "cleanup")
     _evidence(console, check)
     for diagnostic in check.diagnosed_by:
-        console.print(Text("          diagnosed by ", style="dim").append_text(_line(diagnostic)))
+        console.print(Text("          diagnosed by ", style="dim").append_text(_line(diagnostic, past)))
         if diagnostic.status is not Status.PASS:
             console.print(Text(f"                       {sanitize_line(headline(diagnostic))}"))
 

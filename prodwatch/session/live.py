@@ -27,6 +27,7 @@ from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
 from prodwatch.session.function_log_groups import START_S, find_function_groups
 from prodwatch.session.release_comparison import ReleaseComparisons
 from prodwatch.session.reload import Reload, not_followed
+from prodwatch.session.session_history import SessionHistory
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import UnfilledSource, build_sources, log_targets
@@ -72,13 +73,16 @@ class LiveSession:
         lines_before: timedelta = LOGS_BEFORE,
         hold_rounds: bool = False,
         redactor: Redactor | None = None,
+        history: SessionHistory | None = None,
     ) -> None:
         """`clock` shows the present, even when `window` is in the past.
 
         `lines_before` is the history of log lines that is read at the start, without a window. With `hold_rounds` no
-        check runs before `begin_rounds`. The secrets that are read are added to `redactor`.
+        check runs before `begin_rounds`. The secrets that are read are added to `redactor`. `history` keeps the
+        session; it is not kept for None.
         """
         self._redactor = redactor
+        self._history = history
         self._lines_before = lines_before
         self._may_run = asyncio.Event()
         if not hold_rounds:
@@ -159,7 +163,13 @@ class LiveSession:
             self._spawn(self._week_before(engine, self._window, sources))
         else:
             self._spawn(self._last_week(engine))
+        self._begin(engine)
+
+    def _begin(self, engine: Engine) -> None:
+        """Begin the rounds, and what accompanies them."""
         self._spawn(self._rounds(engine))
+        if self._history is not None:
+            self._spawn(self._history.run(engine.clean))
         if self._reload is not None:
             self._spawn(self._reloading(engine, self._reload))
 
@@ -223,6 +233,8 @@ class LiveSession:
                     current.uncancel()
                 for task in running:
                     task.cancel()
+        if self._history is not None and self._engine is not None:
+            await self._history.write(self._engine.clean)
         await self._stack.aclose()
         return tuple(self._cleaned)
 

@@ -18,6 +18,7 @@ from prodwatch.model.environment import (
     Environment,
     ErrorComparison,
     FunctionTarget,
+    HistoryTarget,
     KnownSignature,
     LatencyComparison,
     Limits,
@@ -50,6 +51,7 @@ from prodwatch.settings.table_reader import read_table
 from prodwatch.settings.template import literal
 from prodwatch.settings.text_conversion import fit
 from prodwatch.settings.value_types import describe, parse_date, plain, problem_with, seconds, share, texts
+from prodwatch.text.units import parse_size
 
 _SECTION = {section.name: section for section in SECTIONS}
 _ACCOUNT_ID = re.compile(r"\d{12}")
@@ -101,6 +103,7 @@ class _Reader:
             release=self._release(),
             compare=self._compare(),
             rounds=build_values(Rounds, self._table("rounds")),
+            history=self._history(),
             limits=build_values(Limits, self._limits()),
             demo=self._demo(),
         )
@@ -301,6 +304,12 @@ class _Reader:
             except ValueError as error:
                 here.at("until").report(str(error))
         return tuple(known)
+
+    def _history(self) -> HistoryTarget:
+        right = self._table("history")
+        if "size" in right:
+            right["size_bytes"] = parse_size(right.pop("size"))
+        return build_values(HistoryTarget, right)
 
     def _limits(self) -> dict[str, Any]:
         right = self._table("limits")

@@ -297,6 +297,32 @@ SECTIONS = (
         filled="static",
     ),
     Section(
+        name="history",
+        doc="Past runs, kept on this machine for `prodwatch history` and `prodwatch diff`.",
+        keys=(
+            Key(name="enabled", kind="boolean", default=True, doc="`false`: runs are neither kept nor read."),
+            Key(
+                name="keep",
+                kind="duration",
+                default="90d",
+                minimum=1,
+                doc="Age from which a run of this environment is dropped.",
+            ),
+            Key(
+                name="size",
+                kind="size",
+                default="500MB",
+                doc="Size of the project's history file from which its oldest runs are dropped.",
+            ),
+            Key(
+                name="project",
+                kind="text",
+                doc='Name that identifies the project. Default, or "": its git remote, or an id in `.prodwatch/`.',
+            ),
+        ),
+        filled="static",
+    ),
+    Section(
         name="limits",
         doc="Limits of one run.",
         keys=(

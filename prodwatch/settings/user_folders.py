@@ -1,4 +1,4 @@
-"""The user's folders on this machine: state, configuration, logs. None of them needs to exist.
+"""The user's folders on this machine: state, data, configuration, logs. None of them needs to exist.
 
 platformdirs chooses them: XDG folders on Linux, ~/Library on macOS. It is imported by the functions, because most
 commands need none.
@@ -13,11 +13,19 @@ _APP = "prodwatch"
 
 
 def state_dir() -> Path:
-    """Return the folder for journals, locks and the ids of the last failures; PRODWATCH_STATE_DIR overrides it."""
+    """Return the folder for journals and locks; PRODWATCH_STATE_DIR overrides it."""
     from platformdirs import user_state_path
 
     chosen = os.environ.get("PRODWATCH_STATE_DIR")
     return Path(chosen) if chosen else user_state_path(_APP, appauthor=False)
+
+
+def data_dir() -> Path:
+    """Return the folder for what is kept from run to run; PRODWATCH_DATA_DIR overrides it."""
+    from platformdirs import user_data_path
+
+    chosen = os.environ.get("PRODWATCH_DATA_DIR")
+    return Path(chosen) if chosen else user_data_path(_APP, appauthor=False)
 
 
 def config_dir() -> Path:

@@ -85,6 +85,8 @@ class CheckStore:
         self._tracks: dict[str, CheckTrack] = {}
         self.defined = False
         """Whether the set of checks has been defined."""
+        self.past: Mapping[str, tuple[Status, ...]] = {}
+        """Outcomes of earlier runs by check id, oldest first, to show; no verdict rests on them."""
         self.done = 0
         """Checks finished in the current round."""
         self.total = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -161,6 +161,11 @@ class Store:
         defined = tuple(checks)
         self.note(ChecksDefined(checks=defined))
         self.checks.define(defined)
+        self._touch(Topic.CHECKS)
+
+    def set_past_outcomes(self, past: Mapping[str, tuple[Status, ...]]) -> None:
+        """Replace the outcomes of earlier runs by check id, oldest first."""
+        self.checks.past = past
         self._touch(Topic.CHECKS)
 
     def apply(self, batch: Batch) -> None:

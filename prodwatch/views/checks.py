@@ -31,6 +31,8 @@ class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     status: Status | None
     running: bool
+    past: tuple[Status, ...]
+    """Outcomes of earlier runs, oldest first, as far as those of this session leave room for them."""
     outcomes: tuple[Status, ...]
     """Oldest first."""
     latency_ms: int | None
@@ -69,7 +71,9 @@ def check_grid(
     `tracks` are the checks of a moment that has passed, None for those of now.
     """
     tracks = tuple(store.checks.tracks.values()) if tracks is None else tracks
-    rows = [_row(track, now, every_s) for track in tracks if _matches(track, needle)]
+    rows = [
+        _row(track, now, every_s, store.checks.past.get(track.id, ())) for track in tracks if _matches(track, needle)
+    ]
     smoke = [track for track in tracks if track.kind == "smoke"]
     counts: dict[Status, int] = {}
     for track in smoke:
@@ -99,7 +103,7 @@ def message_of(track: CheckTrack, every_s: float) -> str | None:
     return f"{message}; it runs once per session: r runs it again"
 
 
-def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
+def _row(track: CheckTrack, now: datetime, every_s: float, past: tuple[Status, ...]) -> CheckRow:
     latest = track.latest
     measured = latest is not None and latest.status is not Status.SKIPPED
     age_s = (now - track.finished_at).total_seconds() if track.finished_at else None
@@ -110,6 +114,7 @@ def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
         kind=track.kind,
         status=track.status,
         running=track.running_since is not None,
+        past=past[-room:] if (room := OUTCOMES - 1 - len(track.history)) > 0 else (),
         outcomes=tuple(outcome.status for outcome in track.history[-OUTCOMES:]),
         latency_ms=latest.duration_ms if latest and measured else None,
         age_s=age_s,

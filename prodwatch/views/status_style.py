@@ -54,6 +54,8 @@ STATES: dict[Status, State] = {
 }
 WAITING = State("·", ".", "WAIT", Tone.RUNNING)
 """No round has finished yet."""
+EARLIER = State("┊", "|", "earlier", Tone.DIM)
+"""Outcomes of earlier runs before it, those of this session after it."""
 RUNNING = State("…", "~", "RUN", Tone.RUNNING)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -206,6 +208,36 @@ def test_no_output_of_a_check_holds_a_secret_or_controls(
     if {"--json", "--ctrf"}.intersection(options):
         for text in texts(json.loads(written)):
             assert_harmless("a text of the document", text)
+
+
+def test_no_history_holds_a_secret_or_controls(project: CaseProject, web: RawWeb, world: World, name: str) -> None:
+    plant(project, web, world, name)
+    assert project.run("check", "--json", environ={"TOKEN": SECRET}).code == 1
+    history = project.home / ".local/share/prodwatch/history"
+    assert "planted" in "".join(path.read_text() for path in history.rglob("*.json"))
+    for arguments in (
+        ("history",),
+        ("history", "latest"),
+        ("history", "latest", "--json"),
+        ("diff", "latest", "latest"),
+    ):
+        ended = project.run(*arguments)
+        assert ended.code == 0
+        assert_harmless(" ".join(arguments), ended.said)
+    (database,) = history.glob("*.db")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        stored = [
+            str(value)
+            for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for row in connection.execute(f"SELECT * FROM {table}")
+            for value in row
+        ]
+    assert any("planted" in each for each in stored)
+    for each in stored:
+        assert_harmless("a value of the history", each)
+    for path in history.rglob("*"):
+        if path.is_file():
+            assert leaked(path.read_bytes().decode(errors="replace")) == [], path
 
 
 @pytest.mark.parametrize(

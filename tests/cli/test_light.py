@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = (
     *("asyncio", "aiohttp", "botocore", "boto3", "aiobotocore", "textual", "rich", "jsonschema", "httpx", "moto"),
-    *("platformdirs", "wcwidth"),
+    *("platformdirs", "wcwidth", "sqlite3"),
 )
 
 PROBE = """

@@ -71,14 +71,16 @@ def command(
     from prodwatch.cli.project import load
     from prodwatch.runner import RunOptions, select
     from prodwatch.session.engine import ci_name, host_name
-    from prodwatch.session.failed_first import failed_last
+    from prodwatch.session.history import failed_last, is_kept
 
     if not dry_run:
         # First of all: a result file of an earlier run must not be mistaken for this one's.
         outputs.prepare()
     criteria = selection(expression, tags, kind, shard)
     project = load(common, selected=matcher(criteria))
-    chosen_by = replace(criteria, failed_first=failed_last(project) if failed_first else frozenset())
+    kept = is_kept(project, os.environ)
+    red = failed_last(project, kept=kept, warn=stderr.note) if failed_first else frozenset()
+    chosen_by = replace(criteria, failed_first=red)
     chosen = select(project.checks, chosen_by, project.environment.name)
     if not chosen and not select(project.checks, replace(chosen_by, shard=None), project.environment.name):
         # The whole selection is empty, not only this shard of it.
@@ -99,7 +101,7 @@ def command(
         from prodwatch.cli.dry_run import print_plan
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
-    return _run(project, chosen, options, outputs, common)
+    return _run(project, chosen, options, outputs, common, kept=kept)
 
 
 def _digest(project: Project, criteria: Selection, flags: Mapping[str, Any]) -> str:
@@ -131,16 +133,22 @@ def _run(
     options: RunOptions,
     outputs: Outputs,
     common: Common,
+    *,
+    kept: bool,
 ) -> int:
     from prodwatch.cli.run_with_signals import RunSignals, run_to_end
-    from prodwatch.session.failed_first import remember
+    from prodwatch.session.history import keep
+    from prodwatch.views.history_entry import entry_of
 
     progress = Progress(len(chosen), outputs)
     with RunSignals() as signals:
         result: RunResult = run_to_end(project, chosen, options, common, listener=progress, signals=signals)
         progress.clear()
-        remember(project, result, warn=stderr.say)
-        return outputs.deliver(result)
+        outputs.show_past(project, kept=kept)
+        code = outputs.deliver(result)
+        if kept:
+            keep(project, entry_of(result), warn=stderr.note)
+        return code
 
 
 class Progress:

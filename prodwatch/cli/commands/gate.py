@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,14 @@ import click
 from prodwatch.cli.duration_parameter import DurationParameter
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.result_outputs import Outputs, output_options
+from prodwatch.cli.stderr import note
 from prodwatch.errors import ConfigurationError, NothingSelectedError
 from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from prodwatch.model.result import RunResult
-    from prodwatch.session.gate import GateOptions
+    from prodwatch.session.gate import GateOptions, GateState
+    from prodwatch.session.session_history import RoundTally
     from prodwatch.settings import Project
 
 _USUAL_WEIGHT = 10.0
@@ -107,8 +110,13 @@ def command(
         if any(chosen) or skip_verification:
             raise click.UsageError("--plan gives no verdict; only --for, --weight and --json go with it")
         return _plan(common, outputs, for_, weight or _USUAL_WEIGHT)
+    from prodwatch.session.history import is_kept, keep
+    from prodwatch.session.session_history import RoundTally
+    from prodwatch.views.history_entry import entry_of
+
     outputs.prepare()
     project = _project(common, expression, tags)
+    kept = is_kept(project, os.environ)
     options = GateOptions(
         bake_s=for_ or project.environment.rounds.bake_s,
         until_deployed=until_deployed,
@@ -118,8 +126,12 @@ def command(
     )
     if common.no_color:
         outputs.color = False
-    result = _run(project, options, outputs, common, allow_writes=allow_writes)
+    tally = RoundTally()
+    result = _run(project, options, outputs, common, tally, allow_writes=allow_writes)
+    outputs.show_past(project, kept=kept)
     code = outputs.deliver(result)
+    if kept:
+        keep(project, entry_of(result, rounds=tally.rounds), warn=note)
     status = result.verdict.status
     if status == "aborted":
         return code
@@ -178,7 +190,16 @@ def _versions(releases: tuple[str, ...], project: Project) -> dict[str, str]:
     return versions
 
 
-def _run(project: Project, options: GateOptions, outputs: Outputs, common: Common, *, allow_writes: bool) -> RunResult:
+def _run(
+    project: Project,
+    options: GateOptions,
+    outputs: Outputs,
+    common: Common,
+    tally: RoundTally,
+    *,
+    allow_writes: bool,
+) -> RunResult:
+    """Run the gate and return its result; its rounds are counted in `tally`."""
     from prodwatch.cli.gate_progress import GateProgress
     from prodwatch.cli.run_with_signals import RunSignals, demo_target, exit_code_of
     from prodwatch.clock import AwsClock
@@ -187,10 +208,14 @@ def _run(project: Project, options: GateOptions, outputs: Outputs, common: Commo
 
     progress = GateProgress(outputs)
 
+    def listen(state: GateState) -> None:
+        tally.add(state.finished)
+        progress(state)
+
     async def main() -> RunResult:
         clock = AwsClock()
         demo = demo_target(project, common)
-        gate = live_gate(project, clock, options, allow_writes=allow_writes, demo=demo, listener=progress)
+        gate = live_gate(project, clock, options, allow_writes=allow_writes, demo=demo, listener=listen)
         task = asyncio.create_task(gate.run())
 
         def cancel(number: int) -> None:

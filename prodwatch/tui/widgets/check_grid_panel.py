@@ -11,7 +11,7 @@ from prodwatch.tui.styled_line import Column, Line, Piece, cells, fit, row
 from prodwatch.tui.widget_context import VerdictSnapshot
 from prodwatch.tui.widgets.panel import EDGE_CELLS, SECOND_FRAMES, FilteredPanel
 from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
-from prodwatch.views.status_style import STATES, WAITING, Tone, state_of
+from prodwatch.views.status_style import EARLIER, STATES, WAITING, Tone, state_of
 
 _COLUMNS = (
     Column("state", "", 8),
@@ -32,7 +32,8 @@ class CheckGridPanel(FilteredPanel):
     TITLE = "Checks"
     HELP = (
         "All checks with their latest status, red first. A dim row marked stale has no recent result. Enter opens a "
-        "check, r runs it again, R runs every check again that is not green, s changes the order."
+        "check, r runs it again, R runs every check again that is not green, s changes the order. In the last rounds, "
+        "those before ┊ are of earlier runs."
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -136,6 +137,9 @@ def check_cells(check: CheckRow, glyph: object) -> dict[str, Piece | Line]:
     title_tone = Tone.DIM if check.stale or check.kind != "smoke" else (Tone.PLAIN if quiet else Tone.STRONG)
     sign = f"{glyph(state)} {state.word}"
     outcomes = [(str(glyph(STATES[status])), _outcome_tone(status)) for status in check.outcomes]
+    if check.past:
+        past = "".join(str(glyph(STATES[status])) for status in check.past)
+        outcomes = [(f"{past}{glyph(EARLIER)}", Tone.DIM), *outcomes]
     marks = "".join(f" {flag}" for flag in check.flags if flag in {"flaky", "advisory", "muted", "stalled"})
     title: list[Piece] = [(check.title, title_tone)]
     if check.running and check.status is not None:
