@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
+from prodwatch.cli.leftovers import left_undone, unfinished
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
@@ -24,10 +24,9 @@ from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import Notice
 from prodwatch.session.history import is_kept
 from prodwatch.settings import Project
-from prodwatch.settings.user_folders import config_dir, state_dir
+from prodwatch.settings.user_folders import config_dir
 
 if TYPE_CHECKING:
-    from prodwatch.runner import UnfinishedJournal
     from prodwatch.session.live import LiveSession
     from prodwatch.session.protocol import LazySession
     from prodwatch.views.time_window import Window
@@ -103,7 +102,7 @@ async def _run(
 
     clock = AwsClock()
     kept = is_kept(project, os.environ) and not (window and window.is_past)
-    left_before = _unfinished()
+    left_before = unfinished()
     shown = _fixed(window.end, clock) if window and window.end else clock
     store = Store(shown, limits=TRIAGE_LIMITS if window else DEFAULT_LIMITS)
     reload = Reload(project, partial(load, common, quiet=True))
@@ -163,14 +162,18 @@ async def _run(
     try:
         await app.run_async()
     finally:
-        await _stop_session(session, signals, interruptions=len(ended_by))
-        clean = _report_leftovers(left_before)
-        _discard_output_of_closed_streams()
+        try:
+            await _stop_session(session, signals, interruptions=len(ended_by))
+        finally:
+            left = left_undone(left_before)
+            for sentence in left:
+                say(sentence)
+            _discard_output_of_closed_streams()
     if ended_by:
         return exit_code_of(ended_by[0])
     if app.return_code not in {None, 0}:
         return ExitCode.BUG
-    return ExitCode.OK if clean else ExitCode.ERROR
+    return ExitCode.ERROR if left else ExitCode.OK
 
 
 def _fixed(at: datetime, clock: Clock) -> Clock:
@@ -202,23 +205,6 @@ async def _stop_session(session: LazySession, signals: RunSignals, *, interrupti
             left = [leftover for step in result.cleanup for leftover in step.leftovers]
             say(f"{result.id}: {'cleaned up' if not left else 'left behind: ' + '; '.join(left)}")
     signals.detach()
-
-
-def _unfinished() -> dict[str, UnfinishedJournal]:
-    """Return the journals of this machine by run."""
-    from prodwatch.runner import unfinished_journals
-
-    return {each.run.run_id: each for each in unfinished_journals(state_dir())}
-
-
-def _report_leftovers(left_before: Collection[str]) -> bool:
-    """Name the command for every cleanup that this process leaves undone; return whether all are done."""
-    journals = _unfinished()
-    own = [journals[id_] for id_ in journals.keys() - left_before if journals[id_].run.pid == os.getpid()]
-    for journal in own:
-        checks = ", ".join(dict.fromkeys(each.entry.check for each in journal.unfinished))
-        say(f"not cleaned up: {checks}; `prodwatch cleanup {journal.run.run_id}` finishes it")
-    return not own
 
 
 def _discard_output_of_closed_streams() -> None:

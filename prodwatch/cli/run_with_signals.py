@@ -44,6 +44,8 @@ class RunSignals:
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._kept: list[int] = []
+        self._delivered = False
+        """Whether a signal has been passed on."""
         self._cancel: Callable[[int], object] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._words = ""
@@ -83,7 +85,13 @@ class RunSignals:
             words, self._words = self._words, ""
             if words:
                 say_in_handler(words)
-            self._loop.call_soon_threadsafe(self._cancel, number)
+            loop, cancel = self._loop, self._cancel
+            if self._delivered:
+                # Two cancellations in one step of the loop would count as one: this one comes a step later.
+                loop.call_soon_threadsafe(loop.call_soon, cancel, number)
+            else:
+                loop.call_soon_threadsafe(cancel, number)
+            self._delivered = True
         elif not self._kept:
             self._kept.append(number)
             say_in_handler(f"interrupted: {self._kept_words}; a second interruption ends prodwatch at once")

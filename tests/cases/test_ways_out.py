@@ -58,7 +58,16 @@ service = "sts"
 operation = "get_caller_identity"
 expect = ["Account exists"]
 """
+CHECK = ("check", "--json")
+GATE = ("gate", "--for", "5m", "--json")
 MANY = "".join(f'[[check]]\nname = "c{n}"\ntype = "pass"\nreason = "{"x" * 300}"\n' for n in range(300))
+
+
+@pytest.fixture
+def project(project: CaseProject) -> CaseProject:
+    """The project with a round every second, so that a gate of a second has enough of them."""
+    project.configure('[rounds]\nevery = "1s"')
+    return project
 
 
 class Row(NamedTuple):
@@ -99,8 +108,8 @@ def held(web: RawWeb, path: str) -> tuple[Callable[[], None], Callable[[], None]
 
 
 @contextmanager
-def started(project: CaseProject, *options: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    with project.start("check", "--json", *options, **more) as process:
+def started(project: CaseProject, *arguments: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    with project.start(*arguments, **more) as process:
         try:
             yield process
         finally:
@@ -108,48 +117,48 @@ def started(project: CaseProject, *options: str, **more: Any) -> Iterator[subpro
 
 
 @contextmanager
-def before_the_first_check(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+def before_the_first_check(project: CaseProject, web: RawWeb, *arguments: str) -> Iterator[Run]:
     wait, release = held(web, "/")
     project.write("checks/c.toml", QUICK + AWS)
     text = (project.project / "config" / "t.toml").read_text()
     project.write("config/t.toml", text.replace("[vars]", 'account = "123456789012"\n[vars]'))
-    with started(project, *options, environ={"AWS_ENDPOINT_URL": web.url}) as process:
+    with started(project, *arguments, environ={"AWS_ENDPOINT_URL": web.url}) as process:
         wait()
         yield Run(process, release)
 
 
 @contextmanager
-def request_in_flight(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+def request_in_flight(project: CaseProject, web: RawWeb, *arguments: str) -> Iterator[Run]:
     wait, release = held(web, "/look")
     project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
-    with started(project, *options) as process:
+    with started(project, *arguments) as process:
         wait()
         yield Run(process, release)
 
 
 @contextmanager
-def between_steps(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+def between_steps(project: CaseProject, web: RawWeb, *arguments: str) -> Iterator[Run]:
     wait, release = held(web, "/row")
     project.write("checks/c.toml", FLOW.replace("PAUSE", PAUSE))
-    with started(project, *options) as process:
+    with started(project, *arguments) as process:
         wait()
         release()
         yield Run(process, release)
 
 
 @contextmanager
-def cleanup(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+def cleanup(project: CaseProject, web: RawWeb, *arguments: str) -> Iterator[Run]:
     wait, release = held(web, "/gone")
     project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
-    with started(project, *options) as process:
+    with started(project, *arguments) as process:
         wait()
         yield Run(process, release)
 
 
 @contextmanager
-def writing_results(project: CaseProject, _web: RawWeb, *options: str) -> Iterator[Run]:
+def writing_results(project: CaseProject, _web: RawWeb, *arguments: str) -> Iterator[Run]:
     project.write("checks/c.toml", MANY)
-    with started(project, *options) as process:
+    with started(project, *arguments) as process:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
         assert ready, "no result was written"
@@ -172,7 +181,12 @@ def journals(project: CaseProject) -> list[Path]:
 def heard(process: subprocess.Popen[bytes]) -> None:
     """Wait until the command has written about a signal, or has ended."""
     assert process.stderr is not None
-    select.select([process.stderr], [], [], 2.0)
+    said = b""
+    while b"interrupted" not in said and select.select([process.stderr], [], [], 2.0)[0]:
+        chunk = os.read(process.stderr.fileno(), 65536)
+        said += chunk
+        if not chunk:
+            return
 
 
 def interrupt(run: Run, row: Row) -> Ended:
@@ -189,21 +203,34 @@ def interrupt(run: Run, row: Row) -> Ended:
     return finished(run.process)
 
 
-SIGNALS = [
-    each
-    for each in named("`prodwatch check`")
-    if each.values[0].cause.split()[0] in {"deadline", *signal.Signals.__members__}
-    # After the last check: test_early_end.py, on a virtual clock.
-    and each.values[0].phase in PHASES
-]
+def signalled(title: str) -> list[Any]:
+    return [
+        each
+        for each in named(title)
+        if each.values[0].cause.split()[0] in {"deadline", *signal.Signals.__members__}
+        # After the last check: test_early_end.py, on a virtual clock.
+        and each.values[0].phase in PHASES
+    ]
+
+
+SIGNALS = signalled("`prodwatch check`")
+GATE_SIGNALS = signalled("`prodwatch gate`")
 
 
 @pytest.mark.parametrize("row", SIGNALS)
 def test_the_end_of_a_check(row: Row, project: CaseProject, web: RawWeb) -> None:
-    options = ("--deadline", "2s") if row.cause == "deadline" else ()
-    with PHASES[row.phase](project, web, *options) as run:
+    assert_ends(row, project, web, *CHECK, *(("--deadline", "2s") if row.cause == "deadline" else ()))
+
+
+@pytest.mark.parametrize("row", GATE_SIGNALS)
+def test_the_end_of_a_gate(row: Row, project: CaseProject, web: RawWeb) -> None:
+    assert_ends(row, project, web, *(SHORT_GATE if row.phase == "writing results" else GATE))
+
+
+def assert_ends(row: Row, project: CaseProject, web: RawWeb, *arguments: str) -> None:
+    with PHASES[row.phase](project, web, *arguments) as run:
         ended = interrupt(run, row)
-    assert ended.code == row.exit, ended.said
+    assert ended.code == row.exit, ended.said[-2000:]
     assert bool(journals(project)) == (row.journal == "kept")
     assert "Traceback" not in ended.said
     if row.cause == "SIGKILL" or (row.cause.endswith("twice") and row.phase == "writing results"):
@@ -218,7 +245,7 @@ def test_the_end_of_a_check(row: Row, project: CaseProject, web: RawWeb) -> None
 
 
 def test_a_killed_check_leaves_no_lock(project: CaseProject, web: RawWeb) -> None:
-    with cleanup(project, web) as run:
+    with cleanup(project, web, *CHECK) as run:
         run.process.kill()
         finished(run.process)
         run.release()
@@ -228,28 +255,34 @@ def test_a_killed_check_leaves_no_lock(project: CaseProject, web: RawWeb) -> Non
     assert not journals(project)
 
 
-def test_a_closed_pipe_keeps_the_verdict(project: CaseProject) -> None:
+SHORT_GATE = ("gate", "--for", "1s", "--json")
+
+
+@pytest.mark.parametrize("arguments", [CHECK, SHORT_GATE], ids=["check", "gate"])
+def test_a_closed_pipe_keeps_the_verdict(arguments: tuple[str, ...], project: CaseProject) -> None:
     project.write("checks/c.toml", MANY)
-    with started(project) as process:
+    with started(project, *arguments) as process:
         assert process.stdout is not None
         process.stdout.close()
         process.stdout = None
         assert finished(process).code == 0
 
 
-def test_a_full_disk_is_3_and_costs_no_other_format(project: CaseProject) -> None:
+@pytest.mark.parametrize("arguments", [("check",), ("gate", "--for", "1s")], ids=["check", "gate"])
+def test_a_full_disk_is_3_and_costs_no_other_format(arguments: tuple[str, ...], project: CaseProject) -> None:
     project.write("checks/c.toml", QUICK)
     with Path("/dev/full").open("wb") as full:
-        ended = project.run("check", "--tap", "--json=r.json", stdout=full)
+        ended = project.run(*arguments, "--tap", "--json=r.json", stdout=full)
     assert ended.code == 3
     assert "could not be written" in ended.err
     assert json.loads((project.project / "r.json").read_text())["verdict"]["status"] == "pass"
 
 
-def test_without_a_journal_nothing_is_sent(project: CaseProject, web: RawWeb) -> None:
+@pytest.mark.parametrize("arguments", [CHECK, SHORT_GATE], ids=["check", "gate"])
+def test_without_a_journal_nothing_is_sent(arguments: tuple[str, ...], project: CaseProject, web: RawWeb) -> None:
     project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
     in_the_way = project.write("file", "")
-    ended = project.run("check", "--json", environ={"PRODWATCH_STATE_DIR": str(in_the_way / "state")})
+    ended = project.run(*arguments, environ={"PRODWATCH_STATE_DIR": str(in_the_way / "state")})
     assert (ended.code, web.seen) == (3, [])
     assert json.loads(ended.out)["checks"][0]["reason_code"] == "journal"
 
@@ -279,7 +312,7 @@ def crash(*_arguments, **_keywords):
     raise RuntimeError("an injected bug")
 
 room.NAME = crash
-sys.argv = ["prodwatch", "check", "--json"]
+sys.argv = ["prodwatch", *ARGUMENTS]
 from prodwatch.cli import entry
 entry()
 """
@@ -297,13 +330,22 @@ CAPTURES = FLOW.replace("PAUSE", "").replace(
 )
 
 
-@pytest.mark.parametrize("row", [each for each in named("`prodwatch check`") if each.values[0].cause == "crash"])
-def test_a_crash(row: Row, project: CaseProject, web: RawWeb) -> None:
+GATE_BROKEN = BROKEN | {
+    "before the first check": "prodwatch.session.gate:Gate._resolve",
+    "after the last check": "prodwatch.session.gate:Gate._conclude_cleanup",
+}
+
+
+def crash_script(broken: str, *arguments: str) -> str:
+    room, _, function = broken.partition(":")
+    return CRASH.replace("ROOM", room).replace("NAME", function).replace("ARGUMENTS", repr(list(arguments)))
+
+
+def crashed(project: CaseProject, web: RawWeb, broken: str, *arguments: str) -> Ended:
     web.routes["/look"] = response(b"{}")
     project.write("checks/c.toml", CAPTURES)
-    room, _, function = BROKEN[row.phase].partition(":")
     done = subprocess.run(
-        [sys.executable, "-c", CRASH.replace("ROOM", room).replace("NAME", function)],
+        [sys.executable, "-c", crash_script(broken, *arguments)],
         cwd=project.project,
         env=project.environ,
         capture_output=True,
@@ -311,13 +353,32 @@ def test_a_crash(row: Row, project: CaseProject, web: RawWeb) -> None:
         timeout=PATIENCE_S,
         check=False,
     )
-    assert done.returncode == row.exit, done.stderr
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def crashes(title: str) -> list[Any]:
+    return [each for each in named(title) if each.values[0].cause == "crash"]
+
+
+@pytest.mark.parametrize("row", crashes("`prodwatch check`"))
+def test_a_crash(row: Row, project: CaseProject, web: RawWeb) -> None:
+    assert_crashed(row, crashed(project, web, BROKEN[row.phase], *CHECK), project, web)
+
+
+@pytest.mark.parametrize("row", crashes("`prodwatch gate`"))
+def test_a_crash_of_a_gate(row: Row, project: CaseProject, web: RawWeb) -> None:
+    ended = crashed(project, web, GATE_BROKEN[row.phase], *SHORT_GATE)
+    assert_crashed(row, ended, project, web)
+
+
+def assert_crashed(row: Row, ended: Ended, project: CaseProject, web: RawWeb) -> None:
+    assert ended.code == row.exit, ended.said[-2000:]
     assert bool(journals(project)) == (row.journal == "kept")
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in ended.said
     if row.exit == 70:
-        assert "a bug in prodwatch" in done.stderr
+        assert "a bug in prodwatch" in ended.err
         return
-    document = json.loads(done.stdout)
+    document = json.loads(ended.out)
     assert document["verdict"]["status"] == "error"
     if row.journal == "kept":
         assert "prodwatch cleanup" in json.dumps(document["notices"])
@@ -405,10 +466,102 @@ def test_an_interruption_while_the_dashboard_cleans_up(row: Row, project: CasePr
     assert ("prodwatch cleanup" in here.text) == (row.journal == "kept")
 
 
+ENDING = """
+import os, signal, sys
+import prodwatch.cli.dashboard as room
+
+left_undone = room.left_undone
+
+def interrupted(left_before):
+    for number in SIGNALS:
+        os.kill(os.getpid(), number)
+    if CLOSED:
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, 1)
+        os.dup2(full, 2)
+    return left_undone(left_before)
+
+room.left_undone = interrupted
+from prodwatch.cli import entry
+entry()
+"""
+"""The dashboard, interrupted between its last check's cleanup and its last line in the shell."""
+DASHBOARD_BROKEN = {
+    "before the first check": "prodwatch.tui.app:ProdwatchApp.on_mount",
+    "request in flight": "prodwatch.probes.http.conversation:ask",
+    "cleanup": "prodwatch.runner.check.cleanup:run_step",
+    "writing results": "prodwatch.cli.dashboard:left_undone",
+}
+
+
+@contextmanager
+def scripted(project: CaseProject, script: str) -> Iterator[Terminal]:
+    environ = project.environ | {"TERM": "xterm-256color"}
+    with terminal([sys.executable, "-c", script], cwd=project.project, environ=environ) as here:
+        yield here
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        row
+        for row in named("The dashboard")
+        if row.values[0].phase == "writing results" and row not in crashes("The dashboard")
+    ],
+)
+def test_an_interruption_while_the_dashboard_writes_its_last_lines(row: Row, project: CaseProject) -> None:
+    closed = row.cause == "closed terminal"
+    name, _, twice = row.cause.partition(" ")
+    numbers = [int(signal.SIGHUP)] if closed else [int(signal.Signals[name])] * (2 if twice else 1)
+    project.write("checks/c.toml", '[[check]]\nname = "ok"\ntype = "pass"\n')
+    script = ENDING.replace("SIGNALS", repr(numbers)).replace("CLOSED", repr(closed))
+    with scripted(project, script) as here:
+        here.wait_for("ok", within_s=PATIENCE_S)
+        here.type("q")
+        code = here.wait(PATIENCE_S)
+    assert code == row.exit, here.text[-2000:]
+    assert "Traceback" not in here.text
+    assert not journals(project)
+
+
+@pytest.mark.parametrize("row", crashes("The dashboard"))
+def test_a_crash_of_the_dashboard(row: Row, project: CaseProject, web: RawWeb) -> None:
+    web.routes["/look"] = response(b"{}")
+    project.write("checks/c.toml", CAPTURES)
+    with scripted(project, crash_script(DASHBOARD_BROKEN[row.phase])) as here:
+        if row.phase != "before the first check":
+            here.wait_for("travels", within_s=PATIENCE_S)
+            here.wait_for("PASS" if row.phase == "writing results" else "ERROR", within_s=PATIENCE_S)
+            here.type("q")
+        code = here.wait(PATIENCE_S)
+    assert code == row.exit, here.text[-2000:]
+    assert "Traceback" not in here.text
+    assert bool(journals(project)) == (row.journal == "kept")
+    assert ("prodwatch cleanup" in here.text) == (row.journal == "kept")
+    if row.exit == 70:
+        assert "an injected bug" in here.text
+
+
+def test_the_dashboard_sends_nothing_without_a_journal(project: CaseProject, web: RawWeb) -> None:
+    project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    project.environ["PRODWATCH_STATE_DIR"] = str(project.write("file", "") / "state")
+    with shown(project) as here:
+        here.wait_for("travels", "ERROR", within_s=PATIENCE_S)
+        here.type("q")
+        code = here.wait(PATIENCE_S)
+    assert (code, web.seen) == (0, [])
+
+
 def test_every_row_of_the_page_is_a_test() -> None:
     others = {"closed pipe", "full disk", "journal cannot be written", "crash"}
-    tried = {each.values[0] for each in SIGNALS}
-    rest = [row for row in rows("`prodwatch check`") if row not in tried]
-    assert {row.cause for row in rest if row.phase != "after the last check"} == others
-    assert {row.phase for row in rest if row.cause == "crash"} == BROKEN.keys()
-    assert {row.phase for row in rows("The dashboard")} == {"before the first check", "request in flight", "cleanup"}
+    for title, signals, broken in (
+        ("`prodwatch check`", SIGNALS, BROKEN),
+        ("`prodwatch gate`", GATE_SIGNALS, GATE_BROKEN),
+    ):
+        tried = {each.values[0] for each in signals}
+        rest = [row for row in rows(title) if row not in tried]
+        assert {row.cause for row in rest if row.phase != "after the last check" or row.cause == "crash"} == others
+        assert {row.phase for row in rest if row.cause == "crash"} == broken.keys()
+    phases = {"before the first check", "request in flight", "cleanup", "writing results"}
+    assert {row.phase for row in rows("The dashboard")} == phases
+    assert {row.phase for row in rows("The dashboard") if row.cause == "crash"} == DASHBOARD_BROKEN.keys() == phases

@@ -78,7 +78,7 @@ async def test_no_server_is_asked_for_localhost(send: Send, name: str, record: s
 
 
 async def test_a_given_server_is_asked_for_localhost(send: Send) -> None:
-    async with name_server() as server:
+    async with name_server(answer) as server:
         seen = await send("dns", name="localhost", server=server)
     assert (seen.document["answers"], seen.document["server"]) == ([], "127.0.0.1")
 

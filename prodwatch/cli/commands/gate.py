@@ -17,6 +17,7 @@ from prodwatch.errors import ConfigurationError, NothingSelectedError
 from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
+    from prodwatch.cli.run_with_signals import RunSignals
     from prodwatch.model.result import RunResult
     from prodwatch.session.gate import GateOptions, GateState
     from prodwatch.session.session_history import RoundTally
@@ -99,6 +100,7 @@ def command(
 
     It fails as soon as the evidence suffices, and never passes early. Exit codes are those of `check`.
     """
+    from prodwatch.cli.run_with_signals import RunSignals
     from prodwatch.session.gate import GateOptions
 
     if skip_verification is not None and not skip_verification.strip():
@@ -127,11 +129,12 @@ def command(
     if common.no_color:
         outputs.color = False
     tally = RoundTally()
-    result = _run(project, options, outputs, common, tally, allow_writes=allow_writes)
-    outputs.show_past(project, kept=kept)
-    code = outputs.deliver(result)
-    if kept:
-        keep(project, entry_of(result, rounds=tally.rounds), warn=note)
+    with RunSignals() as signals:
+        result = _run(project, options, outputs, common, tally, signals, allow_writes=allow_writes)
+        outputs.show_past(project, kept=kept)
+        code = outputs.deliver(result)
+        if kept:
+            keep(project, entry_of(result, rounds=tally.rounds), warn=note)
     status = result.verdict.status
     if status == "aborted":
         return code
@@ -196,17 +199,23 @@ def _run(
     outputs: Outputs,
     common: Common,
     tally: RoundTally,
+    signals: RunSignals,
     *,
     allow_writes: bool,
 ) -> RunResult:
     """Run the gate and return its result; its rounds are counted in `tally`."""
+    from msgspec.structs import replace
+
     from prodwatch.cli.gate_progress import GateProgress
-    from prodwatch.cli.run_with_signals import RunSignals, demo_target, exit_code_of
+    from prodwatch.cli.leftovers import left_undone, unfinished
+    from prodwatch.cli.run_with_signals import demo_target, exit_code_of
     from prodwatch.clock import AwsClock
+    from prodwatch.model.result import Notice
     from prodwatch.runner import fresh_run_id
     from prodwatch.session.gate import live_gate
 
     progress = GateProgress(outputs)
+    left_before = unfinished()
 
     def listen(state: GateState) -> None:
         tally.add(state.finished)
@@ -232,8 +241,9 @@ def _run(
             signals.detach()
         return gate.result(fresh_run_id(clock.now(), SystemRandom()))
 
-    with RunSignals() as signals:
-        try:
-            return asyncio.run(main())
-        finally:
-            progress.clear()
+    try:
+        result = asyncio.run(main())
+    finally:
+        progress.clear()
+    left = (Notice(code="leftovers", message=sentence) for sentence in left_undone(left_before))
+    return replace(result, notices=(*result.notices, *left))
