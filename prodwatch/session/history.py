@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SWITCH = "PRODWATCH_HISTORY"
 """Environment variable that turns the history `on` or `off`, whatever the file says."""
 FOLDER = "history"
+DURING_A_RUN_S = 0.5
+"""Longest wait for another process in seconds while a result waits to be shown."""
 
 
 def is_kept(project: Project, environ: Mapping[str, str]) -> bool:
@@ -34,8 +36,12 @@ def identity_of(project: Project, *, create: bool = False) -> ProjectIdentity:
     return project_identity(project.root, project.environment.history.project, create=create)
 
 
-def history_of(project: Project, *, warn: Callable[[str], None]) -> History:
-    """Return the history of a project's environment; `warn` receives one sentence for a file that was set aside."""
+def history_of(project: Project, *, warn: Callable[[str], None], busy_s: float | None = None) -> History:
+    """Return the history of a project's environment; `warn` receives one sentence for a file that was set aside.
+
+    `busy_s` is the longest wait for another process, None for the usual one.
+    """
+    from prodwatch.store.history.database import BUSY_S
     from prodwatch.store.history.history import History, KeepLimits
 
     limits = project.environment.history
@@ -46,6 +52,7 @@ def history_of(project: Project, *, warn: Callable[[str], None]) -> History:
         KeepLimits(keep_s=limits.keep_s, size_bytes=limits.size_bytes),
         warn=warn,
         now=lambda: datetime.now(UTC),
+        busy_s=BUSY_S if busy_s is None else busy_s,
     )
 
 
@@ -74,7 +81,7 @@ def last_outcomes_of(project: Project, limit: int, *, warn: Callable[[str], None
     from prodwatch.store.history.database import HistoryError
 
     try:
-        return history_of(project, warn=warn).last_outcomes(limit)
+        return history_of(project, warn=warn, busy_s=DURING_A_RUN_S).last_outcomes(limit)
     except HistoryError as caught:
         warn(str(caught))
         return {}

@@ -221,6 +221,8 @@ class LiveSession:
         Returns the checks that were cleaned up meanwhile. Cancelling it abandons the cleanups.
         """
         self._stopping = True
+        # Before the rounds are cancelled: an interrupted check is no outcome of its target.
+        entry = self._history.entry(self._engine.clean) if self._history and self._engine else None
         running = tuple(self._tasks)
         for task in running:
             task.cancel()
@@ -233,8 +235,8 @@ class LiveSession:
                     current.uncancel()
                 for task in running:
                     task.cancel()
-        if self._history is not None and self._engine is not None:
-            await self._history.write(self._engine.clean)
+        if self._history is not None:
+            await self._history.write(entry)
         await self._stack.aclose()
         return tuple(self._cleaned)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from prodwatch import __version__
 from prodwatch.clock import Clock
+from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.history import RoundSummary, RunEntry, VerdictChange
 from prodwatch.model.release import present_releases
-from prodwatch.model.result import CheckResult, EnvironmentInfo, RunInfo, RunResult, Tool
+from prodwatch.model.result import CheckResult, EnvironmentInfo, RunInfo, RunResult, Tool, Verdict
+from prodwatch.model.status import Reason
 from prodwatch.runner.run_result_document import summarize
 from prodwatch.runner.values.read_releases import release_info
 from prodwatch.session.engine import ci_name, host_name
@@ -27,7 +28,12 @@ TALLY_EVERY_S = 30.0
 WRITE_EVERY = 10
 """Counts per writing, so that a killed session loses no more than five minutes."""
 MAX_VERDICTS = 50
-_LOG = logging.getLogger(__name__)
+_UNDECIDED = Verdict(
+    status="inconclusive",
+    exit_code=ExitCode.INCONCLUSIVE,
+    reason_code=Reason.NO_DATA,
+    reason="the session ended before its first verdict",
+)
 
 
 class RoundTally:
@@ -83,12 +89,10 @@ class SessionHistory:
             self._tally.follow(self._store.checks.tracks)
             count += 1
             if count % WRITE_EVERY == 0:
-                await self.write(clean)
+                await self.write(self.entry(clean))
 
-    async def write(self, clean: Callable[[str], str]) -> None:
-        """Write the session as it is now, unless no check has finished yet."""
-        self._tally.follow(self._store.checks.tracks)
-        entry = self._entry(clean)
+    async def write(self, entry: RunEntry | None) -> None:
+        """Write the session; None is not written."""
         if entry is None:
             return
         problems: list[str] = []
@@ -101,10 +105,12 @@ class SessionHistory:
                 self._warned.add(problem)
                 self._warn(problem)
 
-    def _entry(self, clean: Callable[[str], str]) -> RunEntry | None:
+    def entry(self, clean: Callable[[str], str]) -> RunEntry | None:
+        """Return the session as it is now; None while no check has finished."""
+        self._tally.follow(self._store.checks.tracks)
         store, environment = self._store, self._project.environment
         checks = tuple(each.latest for each in store.checks.tracks.values() if each.latest is not None)
-        if store.verdict is None or not checks:
+        if not checks:
             return None
         now = self._clock.now()
         releases = present_releases(store.release.states.values(), now)
@@ -126,7 +132,7 @@ class SessionHistory:
                 region=environment.aws.region,
             ),
             release=release_info(releases, attested=None),
-            verdict=store.verdict.verdict,
+            verdict=store.verdict.verdict if store.verdict else _UNDECIDED,
             summary=summarize(each for each in checks if each.kind == "smoke"),
             checks=checks,
             signals=tuple(each for results in store.signals.values() for each in results),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from prodwatch.access.doctor.findings import Finding
 from prodwatch.access.doctor.permissions import try_permissions
@@ -18,6 +19,7 @@ from prodwatch.cli.doctor.local_machine_findings import machine
 from prodwatch.cli.doctor.output import as_json, as_text, exit_code
 from prodwatch.cli.live.colour import Style
 from prodwatch.cli.project import empty_project
+from prodwatch.model.environment import HistoryTarget
 from prodwatch.model.status import Reason
 from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.testing.aws import ScriptedAws
@@ -141,6 +143,16 @@ def test_a_state_folder_that_cannot_be_written_is_said(monkeypatch: pytest.Monke
     found = [each for each in machine(empty_project(region=None, profile=None), {}) if each.area == "folders"]
     assert found[0].state == "warn"
     assert "PRODWATCH_STATE_DIR" in found[0].message
+
+
+def test_a_data_folder_that_cannot_be_written_disables_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = empty_project(region=None, profile=None)
+    for folder, state in (("/proc/nowhere", "warn"), ("/tmp", "ok")):
+        monkeypatch.setenv("PRODWATCH_DATA_DIR", folder)
+        (found,) = [each for each in machine(project, {}) if folder in each.message and "temporary" not in each.message]
+        assert (found.state, found.disables) == (state, ("prodwatch history",) if state == "warn" else ())
+    kept = replace(project, environment=replace(project.environment, history=HistoryTarget(enabled=False)))
+    assert not [each for each in machine(kept, {}) if "past runs" in each.message]
 
 
 def test_a_report_reads_as_text_and_json() -> None:

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from prodwatch.clock import SystemClock
 from prodwatch.model.environment import HistoryTarget
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import CheckResult, Verdict
 from prodwatch.model.status import Status
 from prodwatch.session.history import history_of, keep
+from prodwatch.session.live import LiveSession
 from prodwatch.session.session_history import TALLY_EVERY_S, WRITE_EVERY, RoundTally, SessionHistory
-from prodwatch.settings import Project
+from prodwatch.settings import Project, load_project
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.definitions import HERE, environment, plain
@@ -50,16 +52,16 @@ def opened(project: Project, clock: FakeClock) -> tuple[Store, SessionHistory]:
 async def test_a_session_is_one_entry_with_all_its_rounds(project: Project) -> None:
     clock = FakeClock()
     store, history = opened(project, clock)
-    await history.write(str)
+    await history.write(history.entry(str))
     assert history_of(project, warn=unexpected).entry("session") is None  # nothing has been measured
     store.set_verdict(GREEN)
     for status in (PASS, FAIL, FAIL):
         store.apply_event(CheckFinished(result=result(status, clock)))
         await clock.advance(30)
-        await history.write(str)
+        await history.write(history.entry(str))
     store.set_verdict(Verdict(status="fail", exit_code=1, reason="a failed"))
     store.apply_event(CheckFinished(result=result(PASS, clock, flags=("flaky",))))
-    await history.write(str)
+    await history.write(history.entry(str))
     (run,) = history_of(project, warn=unexpected).runs(None, None)
     assert (run.mode, run.status, run.reason) == ("dashboard", "fail", "a failed")
     assert run.duration_ms == 90_000
@@ -124,7 +126,7 @@ async def test_a_failure_is_one_notice_and_no_exception(
     store.set_verdict(GREEN)
     store.apply_event(CheckFinished(result=result(PASS, clock)))
     for _ in range(3):
-        await history.write(str)
+        await history.write(history.entry(str))
     assert len(notices) == 1
     assert "this run is not in the history" in notices[0]
 
@@ -161,6 +163,35 @@ async def test_two_sessions_of_one_project_are_two_runs(project: Project) -> Non
         store = Store(clock)
         store.set_verdict(GREEN)
         store.apply_event(CheckFinished(result=result(PASS, clock)))
-        await SessionHistory(project, store, clock, id_, warn=unexpected).write(str)
+        session = SessionHistory(project, store, clock, id_, warn=unexpected)
+        await session.write(session.entry(str))
         await clock.advance(timedelta(minutes=1).total_seconds())
     assert [each.id for each in history_of(project, warn=unexpected).runs(None, None)] == ["two", "one"]
+
+
+async def test_a_live_session_is_kept_as_it_was_before_its_rounds_were_cancelled(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodwatch.session.live.TICK_S", 0.02)
+    root = project.root
+    (root / "config").mkdir()
+    (root / "checks").mkdir()
+    (root / "config" / "prod.toml").write_text('title = "Prod"\n')
+    hangs = '[[check]]\nname = "hangs"\ntype = "command"\nmutates = false\nargv = ["sleep", "60"]\ntimeout = "60s"\n'
+    hangs += 'expect = ["exit_code == 0"]\n'
+    passes = '[[check]]\nname = "passes"\ntype = "pass"\nreason = "x"\n'
+    (root / "checks" / "a.toml").write_text(hangs + passes)
+    loaded = load_project(root=root, env="prod", environ={})
+    clock = SystemClock()
+    store = Store(clock)
+    session = LiveSession(loaded, store, clock, history=SessionHistory(loaded, store, clock, "live", warn=unexpected))
+    await session.start()
+    try:
+        await until(lambda: store.checks.tracks["a/passes"].status is not None)
+    finally:
+        await session.stop()
+    kept = history_of(loaded, warn=unexpected).entry("live")
+    assert kept is not None
+    assert [(each.id, each.status) for each in kept.outcomes] == [("a/passes", PASS)]
+    assert (kept.run.mode, kept.run.status) == ("dashboard", "inconclusive")
+    assert kept.run.reason == "the session ended before its first verdict"

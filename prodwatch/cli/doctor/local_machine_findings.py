@@ -13,8 +13,9 @@ from pathlib import Path
 from prodwatch.access.doctor.findings import Finding
 from prodwatch.cli.dashboard import MIN_COLUMNS, MIN_ROWS
 from prodwatch.cli.log_file import log_path
+from prodwatch.session.history import FOLDER
 from prodwatch.settings import Project
-from prodwatch.settings.user_folders import state_dir
+from prodwatch.settings.user_folders import data_dir, state_dir
 
 COMFORT = (80, 24)
 _EXTRAS = {
@@ -93,6 +94,8 @@ def _folders(project: Project) -> Iterable[Finding]:
     else:
         message = f"{state} cannot be written ({problem}), so mutating checks cannot run; set PRODWATCH_STATE_DIR"
         yield Finding(area="folders", state="problem" if writes else "warn", message=message, disables=writes)
+    if project.environment.history.enabled:
+        yield _history_folder()
     try:
         yield Finding(area="folders", state="ok", message=f"log: {log_path()}")
     except OSError as caught:
@@ -103,6 +106,15 @@ def _folders(project: Project) -> Iterable[Finding]:
         yield Finding(area="folders", state="ok", message=f"temporary files: {temporary}")
     else:
         yield Finding(area="folders", state="warn", message=f"{temporary} cannot be written ({problem}); set TMPDIR")
+
+
+def _history_folder() -> Finding:
+    data = data_dir()
+    problem = _unwritable(data)
+    if problem is None:
+        return Finding(area="folders", state="ok", message=f"past runs: {data / FOLDER}")
+    message = f"{data} cannot be written ({problem}), so runs are not kept; set PRODWATCH_DATA_DIR"
+    return Finding(area="folders", state="warn", message=message, disables=("prodwatch history",))
 
 
 def _unwritable(folder: Path) -> str | None:

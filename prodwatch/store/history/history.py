@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from prodwatch.model.history import PastOutcome, PastRun, PastSample, RoundSummary, RunEntry
-from prodwatch.model.status import Status
-from prodwatch.store.history.database import HistoryDatabase
+from prodwatch.model.status import Reason, Status
+from prodwatch.store.history.database import BUSY_S, HistoryDatabase
 from prodwatch.store.history.pending import pending_folder, read_taken, take_pending
 
 _SKIPPED = Status.SKIPPED.value
@@ -50,9 +50,13 @@ class History:
         *,
         warn: Callable[[str], None],
         now: Callable[[], datetime],
+        busy_s: float = BUSY_S,
     ) -> None:
-        """`folder` holds the files of all projects, `key` is that of the project's identity; `now` is in UTC."""
-        self._database = HistoryDatabase(folder / f"{key}.db", warn=warn, now=now)
+        """`folder` holds the files of all projects, `key` is that of the project's identity; `now` is in UTC.
+
+        `busy_s` is the longest wait for another process.
+        """
+        self._database = HistoryDatabase(folder / f"{key}.db", warn=warn, now=now, busy_s=busy_s)
         self._pending = pending_folder(folder, key)
         self._environment = environment
         self._limits = limits
@@ -131,7 +135,7 @@ class History:
             for number, id_ in items:
                 found: list[Status] = []
                 for status, rounds in connection.execute(query, (number, _SKIPPED, limit)):
-                    several = _rounds(rounds)
+                    several = None if rounds is None else _rounds(rounds)
                     outcomes = several.last if several else (Status(status),)
                     found += [each for each in reversed(outcomes) if each is not Status.SKIPPED]
                 if found:
@@ -269,24 +273,22 @@ def _run(summary: str) -> PastRun:
 
 def _outcome(row: Sequence[Any]) -> PastOutcome:
     kind, id_, title, status, flags, reason_code, message, duration_ms, rounds = row[:9]
-    return msgspec.convert(
-        {
-            "kind": kind,
-            "id": id_,
-            "title": title,
-            "status": status,
-            "flags": flags.split(),
-            "reason_code": reason_code,
-            "message": message,
-            "duration_ms": duration_ms,
-            "rounds": _rounds(rounds),
-        },
-        PastOutcome,
+    # Not by msgspec: a long history has a hundred thousand of them.
+    return PastOutcome(
+        kind=kind,
+        id=id_,
+        title=title,
+        status=Status(status),
+        flags=tuple(flags.split()),
+        reason_code=None if reason_code is None else Reason(reason_code),
+        message=message,
+        duration_ms=duration_ms,
+        rounds=None if rounds is None else _rounds(rounds),
     )
 
 
-def _rounds(text: str | None) -> RoundSummary | None:
-    return None if text is None else msgspec.json.decode(text, type=RoundSummary)
+def _rounds(text: str) -> RoundSummary:
+    return msgspec.json.decode(text, type=RoundSummary)
 
 
 def _ms(at: datetime) -> int:
