@@ -221,7 +221,7 @@ class LiveSession:
         Returns the checks that were cleaned up meanwhile. Cancelling it abandons the cleanups.
         """
         self._stopping = True
-        # Before the rounds are cancelled: an interrupted check is no outcome of its target.
+        # Before the rounds are cancelled, because an interrupted check has measured nothing.
         entry = self._history.entry(self._engine.clean) if self._history and self._engine else None
         running = tuple(self._tasks)
         for task in running:
