@@ -76,6 +76,8 @@ class Release(NamedTuple):
     """Minute, and the share of the traffic that the new version gets from then on."""
     late_s: int = 0
     """Delay of the new version's log lines."""
+    same_code: bool = False
+    """Whether only the configuration changed."""
 
 
 class Version(NamedTuple):
@@ -107,7 +109,9 @@ def durations() -> list[float]:
 
 @functools.cache
 def rare_kinds() -> tuple[list[SignatureKey], list[float]]:
-    keys = [(GroupId("/aws/lambda/orders"), f"rare error {number}") for number in range(KINDS)]
+    words = ("card", "cart", "coupon", "refund", "stock", "parcel", "tax", "invoice", "address", "login", "voucher")
+    names = (" ".join(each) for each in itertools.product(words, repeat=3))
+    keys = [(GroupId("/aws/lambda/orders"), f"rare error: {name}") for name in itertools.islice(names, KINDS)]
     return keys, list(itertools.accumulate(1.0 / (number + 1) for number in range(KINDS)))
 
 
@@ -301,6 +305,7 @@ HARMFUL = (
     Release("errors 1 → 2 %", harmful=True, base=0.01, bad=0.02),
     Release("errors 5 → 8 %", harmful=True, base=0.05, bad=0.08),
     Release("errors 60 → 100 %", harmful=True, base=0.6, bad=1.0),
+    Release("configuration only, errors 0.1 → 1 %", harmful=True, bad=0.01, same_code=True),
     Release("errors 1 % from 7.5 min on", harmful=True, bad=0.01, onset_min=7.5),
     Release("errors 1 % from 10 min on", harmful=True, bad=0.01, onset_min=10.0),
     Release("errors 0.1 → 5 %, REPORT 70 s late on the canary", harmful=True, bad=0.05, late_s=70),
