@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import count
 from pathlib import Path
 
@@ -36,8 +36,21 @@ def pytest_configure(config: pytest.Config) -> None:
     choose_profile(slow=config.option.markexpr == "slow")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    # A fresh clone has no test compiled: two processes that read them from both ends compile each one once.
+    report = yield
+    worker: str = getattr(collector.config, "workerinput", {}).get("workerid", "gw0")
+    if isinstance(collector, pytest.Directory) and report.result and int(worker[2:]) % 2:
+        report.result.reverse()
+    return report
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: str(item.path))  # one order in all processes
     if config.option.markexpr == "slow":
         mark_properties_slow(items)
 
