@@ -27,6 +27,7 @@ from prodwatch.views.events_in_window import changes
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import verdict_line
 from prodwatch.views.window_comparison import compare_windows
+from tests.support.examples import slow_but
 from tests.support.metric_world import MetricWorld, Where
 
 HERE = SourcePosition("checks/a.toml", 1, 1)
@@ -157,7 +158,7 @@ async def read(source: MetricSource, store: Store, clock: FakeClock) -> bool:
     return True
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", slow_but(range(20), range(60)))
 async def test_figures_are_true_complete_and_never_falsely_green(seed: int) -> None:
     dice = random.Random(seed)
     clock = FakeClock(START - timedelta(minutes=dice.choice([0, 30, 60])))

@@ -105,18 +105,33 @@ def test_each_moment_and_a_quarter_of_an_hour_later(
     [
         ("bad", "before", set(), 0),
         *(
-            ("bad", "during", {resource_names.ERROR_ALARM, resource_names.RELEASE_ALARM}, phase_s)
+            pytest.param(
+                "bad",
+                "during",
+                {resource_names.ERROR_ALARM, resource_names.RELEASE_ALARM},
+                phase_s,
+                marks=() if phase_s in {0, 45} else pytest.mark.slow,
+            )
             for phase_s in (0, 12, 36, 45, 59)
         ),
         ("bad", "after", set(), 30),
         *(
-            (name, "during", {resource_names.ERROR_ALARM, resource_names.RELEASE_ALARM}, 30)
+            pytest.param(
+                name,
+                "during",
+                {resource_names.ERROR_ALARM, resource_names.RELEASE_ALARM},
+                30,
+                marks=() if name == "outage" else pytest.mark.slow,
+            )
             for name in ("outage", "config-only")
         ),
-        *((name, "after", set(), 30) for name in ("outage", "config-only", "slow-burn", "no-traffic")),
+        *(
+            pytest.param(name, "after", set(), 30, marks=pytest.mark.slow)
+            for name in ("outage", "config-only", "slow-burn", "no-traffic")
+        ),
         ("slow-burn", "during", set(), 30),
-        ("no-traffic", "during", set(), 30),
-        ("good", "during", set(), 30),
+        pytest.param("no-traffic", "during", set(), 30, marks=pytest.mark.slow),
+        pytest.param("good", "during", set(), 30, marks=pytest.mark.slow),
         ("good", "after", set(), 30),
     ],
 )

@@ -99,8 +99,8 @@ class Watched:
 DESERVED = [
     # scenario, length of the bake in seconds, statuses of the dashboard in their order, exit code and rule of the gate
     ("bad", 180, ["inconclusive", "fail"], 1, Rule.WORSE),
-    ("outage", 150, ["inconclusive", "fail"], 1, Rule.WORSE),
-    ("config-only", 240, ["inconclusive", "fail"], 1, Rule.WORSE),
+    pytest.param("outage", 150, ["inconclusive", "fail"], 1, Rule.WORSE, marks=pytest.mark.slow),
+    pytest.param("config-only", 240, ["inconclusive", "fail"], 1, Rule.WORSE, marks=pytest.mark.slow),
     ("no-traffic", 300, ["inconclusive"], 4, Rule.UNUSED),
     pytest.param("slow-burn", 600, ["inconclusive", "pass", "fail"], 1, Rule.WORSE, marks=pytest.mark.slow),
     pytest.param("good", 600, ["inconclusive", "pass"], 0, Rule.PASSED, marks=pytest.mark.slow),

@@ -28,6 +28,7 @@ from tests.probes_aws.test_metric import points
 from tests.probes_aws.test_s3 import bucket
 from tests.probes_aws.test_sqs import queue
 from tests.probes_aws.test_traces import put as put_trace
+from tests.support.examples import slow_but
 
 UNDECIDED = frozenset({"error", "inconclusive", "skipped"})
 BODIES: tuple[ForeignBody, ...] = ("page", "cut", "empty", "foreign", "error")
@@ -182,6 +183,8 @@ CASES = (
     logs, logs_prefix, dynamodb_get, dynamodb_query, dynamodb_count, metric, alarm, alarm_names, stack, depth, s3_get,
     s3_head, s3_list, function, release, traces, trace, any_call, any_pages,
 )  # fmt: skip
+FAST = (logs, dynamodb_query, metric, alarm, depth, s3_get, function, trace)
+"""One case per service, with the fewest responses."""
 
 
 def status(found: Observation, claim: str) -> str:
@@ -239,7 +242,7 @@ async def distorted(bench: Any, case: Case, fault: Fault) -> Mapping[str, str]:
     return {claim: status(found, claim) for claim in (*case.true, *case.false)}
 
 
-@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", slow_but(FAST, CASES), ids=lambda make: make.__name__)
 async def test_a_body_that_is_not_the_operations_document_decides_nothing(make: Any, bench: Any) -> None:
     case = await make(bench)
     for service, operation in await operations(bench, case):
@@ -256,7 +259,7 @@ async def test_a_body_that_is_not_the_operations_document_decides_nothing(make: 
             assert all(found[claim] in allowed[claim] for claim in found), (operation, body, found)
 
 
-@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", slow_but(FAST, CASES), ids=lambda make: make.__name__)
 async def test_a_member_left_out_never_turns_a_claim(make: Any, bench: Any) -> None:
     case = await make(bench)
     for service, operation in await operations(bench, case):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from prodwatch.model.signal import SourcePhase
+from tests.support.examples import slow_but
 from tests.support.log_fault_regimes import REGIMES, follow
 
 PROMISE = (
@@ -26,7 +27,18 @@ def test_the_docs_promise_what_is_tested_here() -> None:
         assert phase in {SourcePhase.IDLE, SourcePhase.STOPPED} or f"| {phase.value} |" in page
 
 
-@pytest.mark.parametrize("name", REGIMES)
+FAST = (
+    "later than promised",
+    "equal milliseconds and identical lines",
+    "dropped connections and refused tokens",
+    "two minutes without network",
+    "a clock set five minutes back",
+    "live tail samples, breaks, leaves out",
+)
+"""One regime of each kind; the others combine or vary them."""
+
+
+@pytest.mark.parametrize("name", slow_but(FAST, REGIMES))
 async def test_nothing_is_lost_and_nothing_shown_twice(name: str) -> None:
     results = await follow(name, 160, 8)
     states = results.screen.states

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -291,9 +292,10 @@ _CASES = [
         source,
         trouble,
         id=f"{source}-{trouble}",
+        # Each source in one trouble, and each trouble of one source.
+        marks=() if number % len(TROUBLES) == 0 or source == "logs" else pytest.mark.slow,
     )
-    for source in OPERATIONS
-    for trouble in TROUBLES
+    for number, (source, trouble) in enumerate(product(OPERATIONS, TROUBLES))
 ]
 
 

@@ -248,7 +248,14 @@ async def test_what_is_looked_at_stays_within_bounds_and_what_is_left_out_is_cou
 
 
 @pytest.mark.parametrize("order", ["newest first", "oldest first", "no order"])
-@pytest.mark.parametrize(("per_s", "before_s"), [(67, 300), (40, 60), pytest.param(200, 120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("per_s", "before_s"),
+    [
+        (67, 300),
+        pytest.param(40, 60, marks=pytest.mark.slow),
+        pytest.param(200, 120, marks=pytest.mark.slow),
+    ],
+)
 async def test_K38_traces_are_shown_or_counted_in_whatever_order_they_come(
     order: str, per_s: float, before_s: float
 ) -> None:

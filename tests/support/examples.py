@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+from typing import Any
+
 import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
 
 FAST, SLOW = 30, 300
@@ -24,6 +28,14 @@ def choose_profile(*, slow: bool) -> None:
 def examples(times: float) -> int:
     """Return `times` the usual number of examples, for a property that needs more or fewer."""
     return int(settings.get_profile("prodwatch").max_examples * times)
+
+
+def slow_but(fast: Container[Any], values: Iterable[Any]) -> list[ParameterSet]:
+    """Return the values of one parameter, each that is not in `fast` marked as slow.
+
+    For a rule that a few cases hold and all of them confirm.
+    """
+    return [pytest.param(value, marks=() if value in fast else pytest.mark.slow) for value in values]
 
 
 def mark_properties_slow(items: list[pytest.Item]) -> None:

@@ -80,6 +80,14 @@ def _one_parse_per_sheet() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _hash_rules_in_c() -> Iterator[None]:
+    """Hash a rule of a style sheet by its identity as Textual does, without Python code per rule and widget."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RuleSet, "__hash__", object.__hash__)
+        yield
+
+
 @cache
 def scene_of(moment: Moment) -> Scene:
     """Return the scene of a moment; it is frozen, so tests may share it."""

@@ -289,9 +289,9 @@ async def test_a_signature_opens_its_lines(run: Any) -> None:
         (["enter", "c"], "curl -X POST"),
         (["enter", "Y"], "{"),
         (["3", "y"], "1-"),
-        (["2", "y"], ""),
-        (["4", "y"], "17"),
-        (["5", "y"], "2026-01-15"),
+        pytest.param(["2", "y"], "", marks=pytest.mark.slow),
+        pytest.param(["4", "y"], "17", marks=pytest.mark.slow),
+        pytest.param(["5", "y"], "2026-01-15", marks=pytest.mark.slow),
     ],
     ids=["check", "curl", "check-json", "trace", "line", "metric", "events"],
 )

@@ -20,6 +20,7 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.clock import START, FakeClock
+from tests.support.examples import slow_but
 from tests.support.fake_log_api import LogDoor, SkewedClock
 from tests.support.log_fault_regimes import Screen, shown
 
@@ -137,7 +138,7 @@ def door_of(case: Case, clock: FakeClock) -> LogDoor:
     return door
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_but(list(CASES)[::4], CASES))
 async def test_a_state_is_painted_on_the_panel_and_explained_by_the_help(run: Any, name: str) -> None:
     case = CASES[name]
     async with run(keys=["2"], quiet=True, size=(160, 40)) as bench:

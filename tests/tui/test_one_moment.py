@@ -12,6 +12,7 @@ from prodwatch.model.signal import AlarmState, Batch
 from prodwatch.testing.clock import START
 from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.verdict_box import VerdictBox
+from tests.support.examples import slow_but
 from tests.support.scene.checks import result
 
 DICE = random.Random(1)
@@ -24,7 +25,7 @@ def red_shown(bench: Any) -> tuple[bool, bool]:
     return "FAIL" in title, "✘" in counts
 
 
-@pytest.mark.parametrize("frames_before", range(6))
+@pytest.mark.parametrize("frames_before", slow_but((0, 3), range(6)))
 async def test_a_check_that_turns_red_turns_verdict_and_grid_in_one_frame(run: Any, frames_before: int) -> None:
     async with run(moment="before") as bench:
         for _ in range(frames_before):

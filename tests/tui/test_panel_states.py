@@ -12,6 +12,7 @@ from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhas
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
 from prodwatch.views.time_window import Window
+from tests.support.examples import slow_but
 
 SIZE = (200, 60)
 PANELS = {
@@ -80,7 +81,7 @@ def painted(bench: Any, panel: str) -> str:
     return " ".join(" ".join(line[region.x + 1 : region.right - 1] for line in lines).split())
 
 
-@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("name", slow_but(("live", "denied", "stale"), STATES))
 async def test_a_panel_with_something_to_show_says_it_on_its_edge(run: Any, name: str) -> None:
     async with run(SIZE) as bench:
         tell(bench, STATES[name])
@@ -92,7 +93,7 @@ async def test_a_panel_with_something_to_show_says_it_on_its_edge(run: Any, name
             assert bench.app.screen.query_one(f"#{panel}").has_class("-stale") is broken, panel
 
 
-@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("name", slow_but(("live", "denied", "stale", "failed"), STATES))
 async def test_an_empty_panel_says_why_and_what_to_do(run: Any, name: str) -> None:
     async with run(SIZE, quiet=True) as bench:
         tell(bench, STATES[name])
@@ -170,8 +171,8 @@ async def test_the_header_names_a_log_group_only_where_there_is_room(run: Any) -
             assert "Shop · production" in bench.painted()[0]
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 120])
-@pytest.mark.parametrize("state", ["live", "throttled", "denied"])
+@pytest.mark.parametrize("width", slow_but((60, 120), [60, 80, 100, 120]))
+@pytest.mark.parametrize("state", slow_but(("live", "throttled"), ["live", "throttled", "denied"]))
 async def test_the_environment_stays_in_the_header_whatever_else_it_shows(run: Any, width: int, state: str) -> None:
     async with run((width, 24)) as bench:
         tell(bench, STATES[state])

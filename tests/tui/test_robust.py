@@ -15,6 +15,7 @@ from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.header import Header
 from prodwatch.tui.widgets.verdict_box import VerdictBox
+from tests.support.examples import slow_but
 from tests.support.waiting import turn
 
 LOG_FILE = "/tmp/prodwatch.log"
@@ -55,7 +56,9 @@ async def test_any_size_at_any_moment_while_lines_come(run: Any, screen: str, se
         assert len(bench.painted()) == 40
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 50), (300, 1), (59, 15), (300, 100)], ids=str)
+@pytest.mark.parametrize(
+    "size", slow_but(((1, 1), (300, 100)), [(1, 1), (2, 1), (1, 50), (300, 1), (59, 15), (300, 100)]), ids=str
+)
 async def test_it_starts_at_any_size(run: Any, size: tuple[int, int]) -> None:
     async with run(size) as bench:
         assert len(bench.painted()) == size[1]

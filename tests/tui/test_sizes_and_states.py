@@ -10,6 +10,7 @@ import pytest
 from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
 from prodwatch.tui.preferences import Preferences
+from tests.support.examples import slow_but
 
 SCREENS = ("1", "2", "3", "4", "5")
 
@@ -25,7 +26,9 @@ async def test_a_terminal_that_is_too_small_gets_one_clear_sentence(run: Any, si
         assert bench.app._exit
 
 
-@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size", slow_but(((60, 16),), [(60, 16), (80, 24), (120, 40), (200, 60)]), ids=lambda size: f"{size[0]}x{size[1]}"
+)
 async def test_every_screen_fits_every_size(run: Any, size: tuple[int, int]) -> None:
     async with run(size) as bench:
         for key in SCREENS:

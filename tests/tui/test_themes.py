@@ -14,6 +14,7 @@ from prodwatch.tui.preferences import Preferences
 from prodwatch.tui.themes import DARK, FALLBACKS, LIGHT, THEMES, with_our_tokens
 from prodwatch.tui.themes import contrast as color_contrast
 from prodwatch.views.status_style import Tone
+from tests.support.examples import slow_but
 
 READABLE = 4.5
 """WCAG AA for text."""
@@ -87,7 +88,9 @@ def test_every_theme_of_textuals_is_readable() -> None:
     assert checked >= 19
 
 
-@pytest.mark.parametrize("theme", ["nord", "textual-light", "ansi-dark", "ansi-light"])
+@pytest.mark.parametrize(
+    "theme", slow_but(("nord", "ansi-light"), ["nord", "textual-light", "ansi-dark", "ansi-light"])
+)
 async def test_textuals_own_themes_work(run: Any, theme: str) -> None:
     async with run(preferences=Preferences(fps=0, theme=theme)) as bench:
         assert bench.app.theme == theme

@@ -25,6 +25,8 @@ from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.runner.check.cleanup import clean_up
 
 PAGES = Path(__file__).parents[3] / "docs/guide/origins"
+FAST_ROWS = 3
+"""Rows of a page's table that are not slow."""
 PACE = 10.0
 """Ratio of a run's time to real time while the run waits for work under way; requests keep their real time limits."""
 IDLE_PACE = 1_000.0
@@ -112,7 +114,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "row" in metafunc.fixturenames:
         rows = Page(metafunc.module.PAGE).rows()
         assert rows, "the page has no table of failures"
-        metafunc.parametrize("row", rows, ids=[f"{row.check}: {row.mode}" for row in rows])
+        # A row is a deployment and a run: the first failures of a page show that its table is true of its checks.
+        metafunc.parametrize(
+            "row",
+            [
+                pytest.param(row, id=f"{row.check}: {row.mode}", marks=() if number < FAST_ROWS else pytest.mark.slow)
+                for number, row in enumerate(rows)
+            ],
+        )
 
 
 @dataclass(frozen=True)
