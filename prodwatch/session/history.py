@@ -58,11 +58,11 @@ def history_of(project: Project, *, warn: Callable[[str], None], busy_s: float |
 
 def keep(project: Project, entry: RunEntry, *, warn: Callable[[str], None]) -> None:
     """File the entry of a run. A failure is a sentence for `warn`, never an exception: the run has its verdict."""
-    from prodwatch.store.history.pending import MAX_PENDING, pending_folder, write_pending
+    from prodwatch.store.history.pending import MAX_PENDING, drop_oldest, pending_folder, write_pending
 
     try:
-        key = identity_of(project, create=True).key
-        pending = write_pending(pending_folder(data_dir() / FOLDER, key), entry)
+        folder = pending_folder(data_dir() / FOLDER, identity_of(project, create=True).key)
+        pending = write_pending(folder, entry)
     except OSError as caught:
         where = caught.filename or data_dir()
         warn(f"this run is not in the history: {where}: {caught.strerror or caught}")
@@ -74,6 +74,8 @@ def keep(project: Project, entry: RunEntry, *, warn: Callable[[str], None]) -> N
             history_of(project, warn=warn).collect()
         except HistoryError as caught:
             warn(str(caught))
+            if dropped := drop_oldest(folder):
+                warn(f"runs that waited for the history and are dropped: {dropped}")
 
 
 def last_outcomes_of(project: Project, limit: int, *, warn: Callable[[str], None]) -> Mapping[str, tuple[Status, ...]]:

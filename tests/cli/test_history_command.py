@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -277,19 +275,3 @@ def test_every_command_of_the_guide_runs(shop: CommandLine) -> None:
         words = command.replace("20261130-180448-k3f9x2", "previous").split()[1:]
         ended = shop.run(*words)
         assert ended.code == 0, (command, ended.said)
-
-
-def test_a_check_is_no_slower_by_what_it_loads(shop: CommandLine, server: Target) -> None:
-    probe = "import sys; from prodwatch.cli.main import run; code = run(sys.argv[1:]); print('sqlite3' in sys.modules)"
-    shop.write("checks/c.toml", GOOD)
-    done = subprocess.run(
-        [sys.executable, "-c", probe, "check", "--json"],
-        cwd=shop.project,
-        env=shop.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "False"
-    assert server.seen == ["GET /ok"]
-    assert len(run_ids(shop)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,10 +49,12 @@ def test_a_light_command_loads_nothing_heavy(command: list[str], project: Path) 
 
 
 def test_a_run_without_aws_creates_no_session(project: Path) -> None:
-    probe = PROBE.replace('if "." not in name', 'if name.startswith("prodwatch.aws")')
+    probe = PROBE.replace('if "." not in name', 'if name.startswith(("prodwatch.aws", "prodwatch.store", "sqlite3"))')
+    data = project / "data"
     done = subprocess.run(
-        [sys.executable, "-c", probe, "check", "--json", "result.json"],
+        [sys.executable, "-c", probe, "check", "--json"],
         cwd=project,
+        env=os.environ | {"PRODWATCH_HISTORY": "on", "PRODWATCH_DATA_DIR": str(data)},
         capture_output=True,
         text=True,
         check=True,
@@ -60,7 +63,14 @@ def test_a_run_without_aws_creates_no_session(project: Path) -> None:
     assert code == 1  # nothing listens there
     assert "prodwatch.aws.lazy_aws_calls" in loaded
     assert not {"prodwatch.aws.aws_calls", "prodwatch.aws.clients", "prodwatch.aws.usage_meter"} & set(loaded)
-    usage = json.loads((project / "result.json").read_text())["usage"]
+    # The run is in the history without the database and the live state.
+    assert len(list(data.rglob("*.json"))) == 1
+    assert [name for name in loaded if not name.startswith("prodwatch.aws")] == [
+        "prodwatch.store",
+        "prodwatch.store.history",
+        "prodwatch.store.history.pending",
+    ]
+    usage = json.loads(done.stdout)["usage"]
     assert usage == {"calls": {}, "throttles": 0, "cost_usd": 0, "unpriced": []}
 
 

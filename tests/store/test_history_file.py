@@ -20,7 +20,7 @@ from prodwatch.model.history import RoundSummary
 from prodwatch.model.result import ReleaseInfo
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.history.database import HistoryDatabase, HistoryError
-from prodwatch.store.history.pending import pending_folder, write_pending
+from prodwatch.store.history.pending import drop_oldest, pending_folder, write_pending
 from prodwatch.store.history.schema import APPLICATION_ID, STEPS
 from tests.support.past_runs import KEY, NOW, add, entry, history, ids, outcome
 
@@ -319,8 +319,31 @@ def test_an_unreadable_entry_is_left_out_with_a_sentence(folder: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:40])
     notes: list[str] = []
     assert ids(history(folder, warn=notes.append).runs(None, None)) == ["b"]
-    assert notes == [f"a run of the history cannot be read and is left out: {broken}.taken"]
+    aside = pending_folder(folder, KEY) / "a.json.broken"
+    assert notes == [f"a run cannot be read and is not in the history: {aside}"]
+    assert list(pending_folder(folder, KEY).iterdir()) == [aside]
+    assert ids(history(folder).runs(None, None)) == ["b"]
+    assert history(folder).prune().files == (aside,)
     assert list(pending_folder(folder, KEY).iterdir()) == []
+
+
+def test_a_half_written_entry_of_a_killed_run_is_removed_after_an_hour(folder: Path) -> None:
+    add(folder, entry("a", outcome("one")))
+    pending = pending_folder(folder, KEY)
+    old, new = pending / ".x.1", pending / ".y.2"
+    for path in (old, new):
+        path.write_bytes(b"{")
+    os.utime(old, (0, 0))
+    assert ids(history(folder).runs(None, None)) == ["a"]
+    assert list(pending.iterdir()) == [new]
+
+
+def test_entries_that_cannot_be_moved_are_few(folder: Path) -> None:
+    add(folder, *(entry(f"run{number}") for number in range(6)))
+    pending = pending_folder(folder, KEY)
+    assert drop_oldest(pending, 10) == 0
+    assert drop_oldest(pending, 4) == 2
+    assert sorted(path.name for path in pending.iterdir()) == [f"run{number}.json" for number in range(2, 6)]
 
 
 def test_a_reader_killed_between_taking_and_filing_loses_nothing(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,14 @@ import msgspec
 from prodwatch.model.history import PastOutcome, PastRun, PastSample, RoundSummary, RunEntry
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.history.database import BUSY_S, HistoryDatabase
-from prodwatch.store.history.pending import pending_folder, read_taken, take_pending
+from prodwatch.store.history.pending import (
+    BROKEN,
+    has_pending,
+    pending_folder,
+    read_taken,
+    remove_abandoned,
+    take_pending,
+)
 
 _SKIPPED = Status.SKIPPED.value
 _BATCH = 64
@@ -70,22 +76,27 @@ class History:
 
     def collect(self) -> None:
         """Move the pending entries into the database and drop what is beyond the limits."""
-        if not os.access(self._pending, os.W_OK) or not any(self._pending.iterdir()):
+        if not has_pending(self._pending):
             return
-        taken: list[Path] = []
+        filed: list[Path] = []
+        broken: list[Path] = []
 
         def file(connection: sqlite3.Connection) -> None:
-            taken[:] = take_pending(self._pending)
-            for path, entry in read_taken(taken):
+            for path, entry in read_taken(take_pending(self._pending)):
                 if entry is None:
-                    self._warn(f"a run of the history cannot be read and is left out: {path}")
+                    broken.append(path)
                 else:
                     _insert(connection, entry)
+                    filed.append(path)
             self._drop_old(connection)
 
         def remove() -> None:
-            for path in taken:
+            for path in filed:
                 path.unlink(missing_ok=True)
+            for path in broken:
+                aside = path.replace(path.with_suffix(BROKEN))
+                self._warn(f"a run cannot be read and is not in the history: {aside}")
+            remove_abandoned(self._pending)
 
         self._database.write(file, afterwards=remove)
 
@@ -149,7 +160,7 @@ class History:
         """Drop what is beyond the limits, and the files that were set aside, and return the freed space to the disk."""
         self.collect()
         runs = self._database.write(self._drop_old)
-        files = tuple(self._database.set_aside_files())
+        files = self.set_aside_files()
         for path in files:
             path.unlink(missing_ok=True)
         self._database.compact()
@@ -172,7 +183,7 @@ class History:
 
     def set_aside_files(self) -> tuple[Path, ...]:
         """Return the files that were set aside, and backups: they may hold what was forgotten."""
-        return tuple(self._database.set_aside_files())
+        return (*self._database.set_aside_files(), *sorted(self._pending.glob(f"*{BROKEN}")))
 
     def size_bytes(self) -> int:
         """Return the size of the database file; 0 when it does not exist."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,13 @@ from prodwatch.model.history import RunEntry
 SUFFIX = ".json"
 TAKEN = ".taken"
 """Suffix of a file that is being moved into the database."""
+BROKEN = ".broken"
+"""Suffix of a file that cannot be read as an entry."""
+MOST_WAITING = 1000
+"""Files that are kept while the database cannot take them, such as one of a newer version."""
 MAX_PENDING = 100
 """Files from which a run moves them itself, so that they stay few where nothing ever reads the history."""
+_ABANDONED_S = 3600.0
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -50,8 +56,26 @@ def write_pending(folder: Path, entry: RunEntry) -> int:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    return len(_waiting(folder))
+
+
+def _waiting(folder: Path) -> list[str]:
+    """Return the names of the files of runs, oldest run first."""
     with os.scandir(folder) as entries:
-        return sum(each.name.endswith(SUFFIX) for each in entries)
+        return sorted(each.name for each in entries if each.name.endswith((SUFFIX, TAKEN)))
+
+
+def has_pending(folder: Path) -> bool:
+    """Return whether entries wait that can be moved; False for a folder that cannot be written."""
+    return os.access(folder, os.W_OK) and bool(_waiting(folder))
+
+
+def drop_oldest(folder: Path, most: int = MOST_WAITING) -> int:
+    """Remove the oldest entries beyond `most` and return how many. Raises OSError."""
+    beyond = _waiting(folder)[:-most]
+    for name in beyond:
+        (folder / name).unlink(missing_ok=True)
+    return len(beyond)
 
 
 def make_private(folder: Path) -> None:
@@ -67,14 +91,10 @@ def take_pending(folder: Path) -> list[Path]:
     The caller holds the history's lock and removes them once they are in the database. Files that a killed reader
     had reserved are returned, too.
     """
-    try:
-        with os.scandir(folder) as entries:
-            names = [each.name for each in entries]
-    except FileNotFoundError:
-        return []
+    names = _waiting(folder)
     taken = {name.removesuffix(TAKEN) for name in names if name.endswith(TAKEN)}
     for name in names:
-        if name.endswith(SUFFIX) and not name.startswith("."):
+        if name.endswith(SUFFIX):
             # It replaces one that a killed reader had reserved: an earlier state of the same run.
             (folder / name).replace(folder / f"{name}{TAKEN}")
             taken.add(name)
@@ -88,3 +108,11 @@ def read_taken(paths: list[Path]) -> Iterator[tuple[Path, RunEntry | None]]:
             yield path, msgspec.json.decode(path.read_bytes(), type=RunEntry)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             yield path, None
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove half-written files of killed runs: those that nothing has written to for an hour."""
+    for path in folder.glob(".*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
