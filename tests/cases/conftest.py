@@ -29,6 +29,7 @@ def served_world() -> Iterator[World]:
 def world(served_world: World) -> Iterator[World]:
     """The AWS without faults, forgeries and a record of earlier calls."""
     yield served_world
+    served_world.aws.received.clear()
     served_world.aws.forgeries.clear()
     served_world.aws.edits.clear()
     served_world.aws.faults.clear()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
+from prodwatch.clock import SystemClock
+from prodwatch.model.signal import SourcePhase
+from prodwatch.session.live import LiveSession
+from prodwatch.settings import load_project
+from prodwatch.store.store import Store
 from tests.settings.test_no_key_without_effect import (
     CONFIG,
     check_keys,
@@ -15,7 +21,9 @@ from tests.settings.test_no_key_without_effect import (
     environment_with,
 )
 from tests.support.case_project import CaseProject
+from tests.support.forged_aws import World
 from tests.support.raw_web import RawWeb
+from tests.support.waiting import until
 
 REFERENCE = "${vars.door}"
 DOOR = "door-4711"
@@ -30,6 +38,59 @@ COMMANDS = (
     ("iam-policy",),
 )
 VARIABLES = f'door = "{DOOR}"'
+WATCHING = (
+    ("validate", "--online"),
+    ("doctor",),
+    ("iam-policy", "--online"),
+    ("logs", "--no-follow"),
+    ("logs", "--no-follow", "--json", "--since", "5m"),
+    ("traces", "--no-follow"),
+    ("traces", "--no-follow", "--json"),
+    ("metrics", "--no-follow"),
+    ("metrics", "--no-follow", "--json"),
+    ("gate", "--plan"),
+    ("check", "--json"),
+    ("cleanup",),
+    ("history",),
+)
+"""Commands that read what the environment watches; `check --json` judges its alarms and metrics, too."""
+EVERY_TEXT = """
+title = "t"
+protected = false
+[aws]
+region = "eu-west-1"
+[vars]
+door = "door-4711"
+[secrets]
+own = { ssm = "/${vars.door}/x" }
+stored = { secretsmanager = "${vars.door}", field = "${vars.door}" }
+[[function]]
+name = "${vars.door}"
+alias = "${vars.door}"
+log_group = "/own/${vars.door}"
+[[logs]]
+group = "/more/${vars.door}"
+filter = "${vars.door}"
+[traces]
+filter = 'service("${vars.door}")'
+[[metric]]
+name = "m ${vars.door}"
+namespace = "${vars.door}"
+metric = "${vars.door}"
+stat = "Average"
+dimensions = { "${vars.door}" = "${vars.door}" }
+expect = ["value < 1"]
+[[alarm]]
+prefix = "${vars.door}"
+[[alarm]]
+names = ["${vars.door}"]
+[release]
+codedeploy = "${vars.door}"
+[rounds]
+every = "1s"
+"""
+"""A reference in every text of an environment that takes one."""
+ONE_CHECK = '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n'
 
 
 def literal(text: str) -> bool:
@@ -57,7 +118,9 @@ def test_no_command_shows_a_reference_of_a_check_file(part: int, project: CasePr
                 continue
             accepted += 1
             assert not literal(shown.said), f"{told}: {shown.said}"
-            for command in COMMANDS[1:]:
+            listed = project.run("list", "--json")
+            ids = [each["id"] for each in json.loads(listed.out)] if listed.code == 0 else []
+            for command in (*COMMANDS[1:], *(("explain", id_) for id_ in ids)):
                 ended = project.run(*command)
                 assert ended.code in {0, 1, 2, 3, 5}, f"{told}: {command}: {ended.said}"
                 assert not literal(ended.said), f"{told}: {command}: {ended.said}"
@@ -65,10 +128,57 @@ def test_no_command_shows_a_reference_of_a_check_file(part: int, project: CasePr
     assert accepted
 
 
+@pytest.fixture
+def watched(project: CaseProject) -> CaseProject:
+    """A project whose environment has a reference in every text."""
+    project.write("config/t.toml", EVERY_TEXT)
+    project.write("checks/c.toml", ONE_CHECK)
+    return project
+
+
+@pytest.mark.parametrize("command", WATCHING, ids=" ".join)
+def test_what_the_environment_watches_is_filled_in_every_command(
+    command: tuple[str, ...], watched: CaseProject, world: World
+) -> None:
+    ended = watched.run(*command)
+    assert ended.code in {0, 1, 3, 4}, ended.said
+    assert not literal(ended.said), ended.said
+    assert not literal(sent(world))
+
+
+async def test_what_the_environment_watches_is_filled_in_the_session_of_dashboard_and_gate(
+    watched: CaseProject, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in watched.environ.items():
+        monkeypatch.setenv(name, value)
+    clock = SystemClock()
+    store = Store(clock)
+    loaded = load_project(root=watched.project, env="t", environ=watched.environ)
+    session = LiveSession(loaded, store, clock)
+    await session.start()
+    try:
+        await until(
+            lambda: (
+                bool(store.sources) and all(each.phase is not SourcePhase.STARTING for each in store.sources.values())
+            )
+        )
+    finally:
+        await session.stop()
+    assert not literal(sent(world))
+    assert DOOR in sent(world)
+    shown = [each.message for each in store.notices] + [str(each.message) for each in store.sources.values()]
+    assert not literal("\n".join(shown))
+
+
+def sent(world: World) -> str:
+    """Return what AWS received."""
+    return "\n".join(f"{each.path} {each.query} {each.body!r}" for each in world.aws.received)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", list(environment_keys()), ids=".".join)
 def test_no_command_shows_a_reference_of_an_environment(path: tuple[str, ...], project: CaseProject) -> None:
-    project.write("checks/c.toml", '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n')
+    project.write("checks/c.toml", ONE_CHECK)
     for form in FORMS:
         text = environment_with(path, form)
         own = text if re.search(r"(?m)^\[vars\]", text) else f"{text}\n[vars]\n{VARIABLES}\n"
@@ -78,7 +188,7 @@ def test_no_command_shows_a_reference_of_an_environment(path: tuple[str, ...], p
         if refused.code == 2:
             assert "config/t.toml:" in refused.said
             continue
-        for command in COMMANDS:
+        for command in (*COMMANDS, ("explain", "c/a"), ("doctor",), ("gate", "--plan")):
             ended = project.run(*command)
             assert ended.code in {0, 1, 2, 3}, f"{command}: {ended.said}"
             assert not literal(ended.said), f"{form}: {command}: {ended.said}"

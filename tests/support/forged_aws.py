@@ -40,8 +40,11 @@ class ForgedAws(EmbeddedAws):
         """By `service:Operation`."""
         self.edits: dict[str, Edit] = {}
         """By `service:Operation`."""
+        self.received: list[HttpRequest] = []
+        """Every request since the record was cleared."""
 
     async def _serve_aws(self, request: web.Request, incoming: HttpRequest) -> web.StreamResponse:
+        self.received.append(incoming)
         if not self.forgeries and not self.edits:
             return await super()._serve_aws(request, incoming)
         identity = identify(incoming)

@@ -67,13 +67,15 @@ def _check(compiled: CompiledCheck, static_values: StaticValues) -> Iterable[str
     yield "  ".join([check.kind, check.type, *marks, *(f"#{tag}" for tag in check.tags), f"({check.source})"])
     for name in _OPTIONAL_KEYS:
         if value := getattr(check, name):
-            yield f"{name:<10} {_text(value)}"
+            yield f"{name:<10} {_text(static_values.fill(value))}"
     if check.every_s is not None:
         yield f"{'every':<10} {check.every_s:g} s"
     if compiled.timeout_s is not None:
         yield f"{'timeout':<10} {compiled.timeout_s:g} s for the whole flow"
     for each in compiled.expect:
         yield f"expect     {static_values.assertion(each.assertion)}"
+    for each in compiled.warn:
+        yield f"warn       {static_values.assertion(each.assertion)}"
     for number, step in enumerate((*compiled.steps, *compiled.cleanup)):
         cleanup = number >= len(compiled.steps)
         yield ""
@@ -101,15 +103,16 @@ def _step(step: CompiledStep, static_values: StaticValues) -> Iterable[str]:
     poll, hold_s = step.definition.poll, step.definition.hold_s
     yield f"timeout {step.timeout_s:g} s per request, {_retries(step.retries)} after a transport failure"
     if poll:
-        until = " and ".join(poll.until) or "every expectation holds"
+        awaited = [static_values.assertion(each.assertion) for each in step.until]
+        until = " and ".join(awaited) or "every expectation holds"
         pace = f"every {poll.every_s:g} s ({poll.backoff}{', jittered' if poll.jitter else ''})"
         yield f"poll    until {until}, for at most {poll.within_s:g} s, {pace}"
-        for end in poll.stop_when:
-            yield f"        stops at once when {end}"
+        for each in step.stop_when:
+            yield f"        stops at once when {static_values.assertion(each.assertion)}"
     if hold_s:
         yield f"hold    must stay true for {hold_s:g} s, checked every {step.hold_every_s:g} s"
     for name, capture in step.definition.capture.items():
-        yield f"capture {name} = {capture.path}" + ("  (secret)" if capture.secret else "")
+        yield f"capture {name} = {_text(static_values.fill(capture.path))}" + ("  (secret)" if capture.secret else "")
 
 
 def _retries(number: int) -> str:
