@@ -195,6 +195,9 @@ def _of_logs(environment: Environment) -> Iterable[RequiredCall]:
         if target.live_tail:
             yield _use("logs", "StartLiveTail", target.group, "live tail", target, optional=True)
         yield _use("logs", "FilterLogEvents", target.group, "logs", target)
+    for function in environment.functions if environment.compare.insights else ():
+        for operation in ("StartQuery", "StopQuery", "GetQueryResults"):
+            yield _use("logs", operation, function.group_id.name, "insights", function, optional=True)
 
 
 def _of_signals(environment: Environment) -> Iterable[RequiredCall]:

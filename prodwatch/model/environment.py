@@ -226,6 +226,8 @@ class Compare(msgspec.Struct, frozen=True, kw_only=True):
     served, 0 to 1."""
     coverage_by: tuple[str, ...] = ()
     """Fields of log lines whose values must be covered like routes: `json.tenant`."""
+    insights: bool = False
+    """Whether Logs Insights counts the errors of the hour before a release where it was not read; AWS bills that."""
     exclude: tuple[str, ...] = ()
     """`route:GET /health`, `client:10.0.0.0/8`, `stream:2026/01/*`."""
     known: tuple[KnownSignature, ...] = ()

@@ -269,6 +269,23 @@ class EvaluatedSignals(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[SignalResult, ...]
 
 
+ERROR_WORDS = ("error", "exception", "traceback", "fatal", "critical", "panic", "timed out")
+"""Words, in either case, of the lines that Logs Insights counts; errors without any of them are not counted."""
+
+
+class CountedErrors(msgspec.Struct, frozen=True, kw_only=True):
+    """Error signatures of the time before a release, counted where its lines were not read."""
+
+    writers: tuple[GroupId, ...]
+    """Identities of the function whose lines were counted."""
+    until: datetime
+    """Start of the release."""
+    signatures: tuple[tuple[GroupId, str], ...]
+    """Writer and signature of each error that was logged."""
+    complete: bool
+    """Whether every line with one of `ERROR_WORDS` was counted."""
+
+
 class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event on the release's time line."""
 
@@ -451,7 +468,15 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Record = (
-    LogRecord | TraceSummary | ServiceGraph | MetricSeries | AlarmState | EvaluatedSignals | ReleaseEvent | ReleaseState
+    LogRecord
+    | TraceSummary
+    | ServiceGraph
+    | MetricSeries
+    | AlarmState
+    | EvaluatedSignals
+    | CountedErrors
+    | ReleaseEvent
+    | ReleaseState
 )
 
 

@@ -163,6 +163,8 @@ class LiveSession:
             self._spawn(self._week_before(engine, self._window, sources))
         else:
             self._spawn(self._last_week(engine))
+            if engine.environment.compare.insights:
+                self._spawn(self._insights(engine))
         self._begin(engine)
 
     def _begin(self, engine: Engine) -> None:
@@ -208,6 +210,14 @@ class LiveSession:
         from prodwatch.session.last_week import follow_last_week
 
         await follow_last_week(engine.environment, engine.aws, self._comparisons, self._clock)
+
+    async def _insights(self, engine: Engine) -> None:
+        """Count the errors of the hour before a release, where it was not read."""
+        from prodwatch.formats.lambda_record import LineParser
+        from prodwatch.session.insights_before import InsightsCounts
+
+        counts = InsightsCounts(engine.environment, engine.aws, self._store, LineParser(engine.redactor), self._clock)
+        await counts.follow()
 
     async def _counting(self, engine: Engine) -> None:
         """Update calls and cost in the store of a past window, which has no rounds that do so."""

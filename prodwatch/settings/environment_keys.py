@@ -269,6 +269,15 @@ SECTIONS = (
                 doc="Fields of the function's JSON lines to cover like routes, such as `json.tenant`.",
             ),
             Key(
+                name="insights",
+                kind="boolean",
+                default=False,
+                doc=(
+                    "Let Logs Insights count the errors of the hour before a release where that hour was not read. AWS"
+                    " bills it by the GB; the price is stated before."
+                ),
+            ),
+            Key(
                 name="exclude",
                 kind="texts",
                 doc="Requests that do not count: `route:GET /health`, `client:10.0.0.0/8`, `stream:2026/01/*`.",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import re
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +17,7 @@ from prodwatch.judge.signatures.merge import merged
 from prodwatch.judge.signatures.signature import SignatureReader, signature_text, tokens_of_text
 from prodwatch.model.comparison import SignatureKey
 from prodwatch.model.identity import GroupId
-from prodwatch.model.signal import Level, LogRecord
+from prodwatch.model.signal import ERROR_WORDS, CountedErrors, Level, LogRecord
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
@@ -29,6 +31,7 @@ IDS_KEPT = 10_000
 EARLIEST_KEPT = 20
 """Times of the earliest lines remembered per signature."""
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
+_COUNTED = re.compile("|".join(ERROR_WORDS), re.IGNORECASE)
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,8 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     """Error signatures, in order of first occurrence."""
 
     signatures: tuple[Signature, ...] = ()
+    counted: tuple[CountedErrors, ...] = ()
+    """Errors of the time before releases."""
     dropped: int = 0
     own: int = 0
 
@@ -110,6 +115,40 @@ class SignatureStore:
         """Request or trace id → its latest counted lines."""
         self._groups: Mapping[SignatureKey, tuple[SignatureKey, ...]] | None = None
         """Cache of `groups`, until a signature comes or goes."""
+        self._counted: dict[GroupId, CountedErrors] = {}
+        """Writer → errors of the time before its release, counted elsewhere."""
+        self._known_before: frozenset[SignatureKey] | None = None
+        """Cache of the signatures that share a group with a counted one, until either changes."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Line → shape."""
+        return self._fingerprint
+
+    @property
+    def counted(self) -> tuple[CountedErrors, ...]:
+        """Errors of the time before releases that were counted elsewhere."""
+        return tuple({id(each): each for each in self._counted.values()}.values())
+
+    def add_counted(self, counted: CountedErrors) -> None:
+        """Note the errors of the time before a release."""
+        self._counted |= dict.fromkeys(counted.writers, counted)
+        self._known_before = None
+
+    def counted_before(self, members: Iterable[Signature], since: datetime) -> bool | None:
+        """Return whether one of a group's signatures was counted before a release; None where that is not known."""
+        members = tuple(members)
+        counted = self._counted.get(members[0].group)
+        if counted is None or counted.until != since:
+            return None
+        if self._known_before is None:
+            keys = {key for each in self._counted.values() for key in each.signatures}
+            groups = _groups_of({*self._signatures, *keys}).values()
+            self._known_before = frozenset(key for group in groups if keys & {*group} for key in group)
+        if any(each.key in self._known_before for each in members):
+            return True
+        is_counted = counted.complete and all(_COUNTED.search(each.sample) for each in members)
+        return False if is_counted else None
 
     def add(
         self,
@@ -130,7 +169,7 @@ class SignatureStore:
                 self._drop(under_release)
             if previous is None:
                 self._kept_since[key] = self.dropped
-                self._groups = None
+                self._groups = self._known_before = None
             if own is not None and own.owns(record):
                 self.own += 1
                 self._signatures[key] = _with_own(key, previous, record)
@@ -146,6 +185,8 @@ class SignatureStore:
     def restore(self, state: SignatureState) -> None:
         """Fill an empty store with the signatures of another time."""
         self.dropped, self.own = state.dropped, state.own
+        for counted in state.counted:
+            self.add_counted(counted)
         for signature in state.signatures:
             self._signatures[signature.key] = signature
             self._kept_since[signature.key] = self.dropped
@@ -163,7 +204,7 @@ class SignatureStore:
             del self._signatures[key], self._kept_since[key]
             self._earliest.pop(key, None)
             self.dropped += 1
-            self._groups = None
+            self._groups = self._known_before = None
             if signature.count:
                 self._first_ms[hash(key)] = signature.first_ms
         while len(self._first_ms) > REMEMBERED * self.capacity:

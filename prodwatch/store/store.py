@@ -32,6 +32,7 @@ from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
+    CountedErrors,
     EvaluatedSignals,
     LogRecord,
     MetricSeries,
@@ -201,9 +202,8 @@ class Store:
                     self._touch(Topic.SERVICES)
                 case MetricSeries():
                     self._add_series(record)
-                case EvaluatedSignals():
-                    self.signals[record.kind] = record.results
-                    self._touch(Topic.METRICS if record.kind == "metric" else Topic.ALARMS)
+                case EvaluatedSignals() | CountedErrors():
+                    self._replace(record)
                 case AlarmState() | ReleaseEvent() | ReleaseState():
                     self._add_release_record(record)
         if logs:
@@ -214,6 +214,15 @@ class Store:
             if self.signatures.add(logs, self.own, self._under_release):
                 self._touch(Topic.SIGNATURES)
             self.requests.add(logs)
+
+    def _replace(self, record: EvaluatedSignals | CountedErrors) -> None:
+        """Replace the evaluated signals of one kind, or the errors counted before one release."""
+        if isinstance(record, CountedErrors):
+            self.signatures.add_counted(record)
+            self._touch(Topic.SIGNATURES)
+            return
+        self.signals[record.kind] = record.results
+        self._touch(Topic.METRICS if record.kind == "metric" else Topic.ALARMS)
 
     def watch_requests(
         self, function: FunctionId, group: GroupId, excluded: Sequence[str] = (), covered: Sequence[str] = ()
@@ -398,7 +407,10 @@ class Store:
                 lost=logs.lost,
             ),
             signatures=SignatureState(
-                signatures=tuple(signatures.signatures.values()), dropped=signatures.dropped, own=signatures.own
+                signatures=tuple(signatures.signatures.values()),
+                counted=signatures.counted,
+                dropped=signatures.dropped,
+                own=signatures.own,
             ),
             comparisons=self.comparisons,
             compared_signatures=self.compared_signatures,
@@ -408,7 +420,7 @@ class Store:
             graphs=tuple(self.graphs.values()),
             series=self.metrics.from_sources,
             embedded_series=self.metrics.from_lines,
-            releases=tuple(release.states.values()),
+            releases=release.all_states,
             alarms=tuple(release.alarms.values()),
             events=tuple(release.events),
             signals=dict(self.signals),
@@ -432,7 +444,7 @@ class Store:
         self.checks.restore(state.checks)
         self.release = ReleaseStore(limits.events)
         self.release.restore(state.releases, state.alarms, state.events)
-        self._under_release = UnderRelease.of(state.releases, self._clock.now())
+        self._under_release = UnderRelease.of(self.release.states.values(), self._clock.now())
         self.logs.restore(state.logs, lines, self.own)
         self.signatures = SignatureStore(limits.signatures, self._fingerprint)
         self.signatures.restore(state.signatures)

@@ -66,12 +66,15 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def was_before(store: Store, members: Iterable[Signature], since: datetime) -> bool | None:
-    """Return whether any signature of one group was logged before `since`; None where that time was not read."""
+    """Return whether any signature of one group was logged before `since`; None where that time was not read.
+
+    Where Logs Insights has counted the time before a release, that answers it.
+    """
     members = tuple(members)
     status = store.sources.get(f"logs:{members[0].group.key}")
     read_from = status.read_from if status is not None else None
     if read_from is not None and since - read_from < BEFORE_AT_LEAST:
-        return None
+        return store.signatures.counted_before(members, since)
     since_ms = since.timestamp() * 1000
     return any(each.count > 0 and each.first_ms < since_ms for each in members)
 

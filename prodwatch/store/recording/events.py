@@ -33,6 +33,7 @@ from prodwatch.model.evidence import (
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
+    CountedErrors,
     EvaluatedSignals,
     LogRecord,
     MetricSeries,
@@ -101,6 +102,10 @@ class _Evaluated(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluated")
     items: tuple[EvaluatedSignals, ...]
 
 
+class _Counted(msgspec.Struct, frozen=True, tag_field="kind", tag="counted_errors"):
+    items: tuple[CountedErrors, ...]
+
+
 class _ReleaseEvents(msgspec.Struct, frozen=True, tag_field="kind", tag="release_events"):
     items: tuple[ReleaseEvent, ...]
 
@@ -109,7 +114,7 @@ class _Releases(msgspec.Struct, frozen=True, tag_field="kind", tag="releases"):
     items: tuple[ReleaseState, ...]
 
 
-_Records = _Logs | _Traces | _Graphs | _Series | _Alarms | _Evaluated | _ReleaseEvents | _Releases
+_Records = _Logs | _Traces | _Graphs | _Series | _Alarms | _Evaluated | _Counted | _ReleaseEvents | _Releases
 _RUN_OF: dict[type, Any] = {
     LogRecord: _Logs,
     TraceSummary: _Traces,
@@ -117,6 +122,7 @@ _RUN_OF: dict[type, Any] = {
     MetricSeries: _Series,
     AlarmState: _Alarms,
     EvaluatedSignals: _Evaluated,
+    CountedErrors: _Counted,
     ReleaseEvent: _ReleaseEvents,
     ReleaseState: _Releases,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prodwatch.demo.aws.api_call import ApiCall, Document, Routes, ServiceError
 from prodwatch.demo.aws.logs.identifiers import group_arn, group_name, missing_group, missing_stream
+from prodwatch.demo.aws.logs.insights import Insights
 from prodwatch.demo.aws.logs.read_operations import Reader
 from prodwatch.demo.aws.logs.store import GroupState, LogStore
 from prodwatch.demo.aws.paging import Pager
@@ -21,6 +22,7 @@ class LogHandlers:
     def __init__(self, store: LogStore) -> None:
         self._store = store
         self._reader = Reader(store)
+        self._insights = Insights(store)
 
     def routes(self) -> Routes:
         """Return the operations implemented here."""
@@ -37,6 +39,9 @@ class LogHandlers:
                 "DescribeLogGroups": self.describe_log_groups,
                 "DescribeLogStreams": self.describe_log_streams,
                 "PutRetentionPolicy": self.put_retention_policy,
+                "StartQuery": self._insights.start,
+                "GetQueryResults": self._insights.results,
+                "StopQuery": self._insights.stop,
             },
         )
 
