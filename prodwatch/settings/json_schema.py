@@ -183,6 +183,7 @@ def _named_values(value: Schema) -> Schema:
 
 _TEXT = {"type": "string"}
 _EXCLUDED = _TEXT | {"pattern": rf"^({'|'.join(EXCLUDED)}):.|\$\{{"}
+_COVERED = _TEXT | {"pattern": r"^json(\.[^.]+)+$|\$\{"}
 _SPECIAL: dict[str, Callable[[], Schema]] = {
     "expect": lambda: {"anyOf": [_TEXT | {"minLength": 1}, {"type": "array", "items": _TEXT, "minItems": 1}]},
     "retry": lambda: {"anyOf": [{"type": "integer", "minimum": 0}, _object(RETRY), _REFERENCE]},
@@ -190,6 +191,7 @@ _SPECIAL: dict[str, Callable[[], Schema]] = {
     "capture": lambda: _named_values({"anyOf": [_TEXT, _object(CAPTURE)]}),
     "links": lambda: _named_values(_TEXT),
     "exclude": lambda: {"anyOf": [_EXCLUDED, {"type": "array", "items": _EXCLUDED}]},
+    "coverage_by": lambda: {"anyOf": [_COVERED, {"type": "array", "items": _COVERED}]},
     "known": lambda: {"type": "array", "items": _object(KNOWN_SIGNATURE)},
     "matrix": lambda: _named_values(
         {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean", "object"]}}

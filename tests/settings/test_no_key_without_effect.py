@@ -90,6 +90,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "demo.at": ("before", "after"),
     "prices": ({"logs:A": 1.0}, {"logs:B": 1.0}),
     "exclude": (["route:a"], ["client:10.0.0.1"]),
+    "coverage_by": (["json.a"], ["json.b"]),
     "compare.known": ([], [{"signature": "a", "until": "2027-01-15", "reason": "b"}]),
     "errors": (False, {"gate": False}),
     "latency": (False, {"gate": False}),

@@ -85,6 +85,8 @@ def fitting(key: Key, value: str) -> str:
         return value.replace("x", "status == 1").replace("y", "status == 2").replace('""', "[]")
     if key.name == "exclude":
         return value.replace("x", "route:x").replace("y", "client:10.0.0.1").replace('""', "[]")
+    if key.name == "coverage_by":
+        return value.replace("x", "json.x").replace("y", "json.y.z").replace('""', "[]")
     known = '[{ signature = "a", until = 2027-01-15, reason = "b" }]'
     return {"muted_until": '"2026-12-24"', "retry": "2", "known": known}.get(key.name, value)
 
