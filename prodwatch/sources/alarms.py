@@ -27,7 +27,7 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarm_mutes import MuteRuleReader
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.error_status import DENIED_EVERY_S
+from prodwatch.sources.error_status import DENIED_EVERY_S, error_of_all
 from prodwatch.sources.poll_loop import PollingSource
 
 EVERY_S = 15.0
@@ -160,7 +160,7 @@ class AlarmSource(PollingSource):
                     alarm, state=msgspec.structs.replace(alarm.state, gate=gates)
                 )
         if failed and len(failed) == len(targets):
-            raise failed[0]
+            raise error_of_all(failed)
         self._notes += dict.fromkeys(error.message for error in failed)
         self._unread = tuple(dict.fromkeys(unread))
         unread_targets = [

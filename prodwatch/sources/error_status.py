@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from prodwatch.aws.iam_actions import actions
@@ -30,6 +31,26 @@ def retry_delay_s(error: AwsError, backoff: Backoff) -> float:
     wait_s = max(0.2, backoff.next_s())
     # The user is probably renewing the credentials and waits for the effect.
     return min(wait_s, EXPIRED_EVERY_S) if error.reason is Reason.EXPIRED_CREDENTIALS else wait_s
+
+
+def error_of_all(errors: Iterable[AwsError], more: Iterable[str] = ()) -> AwsError:
+    """Return one of several errors with the messages of all: each may name another account or region.
+
+    It is that of the user's limit, which stops all calls, else the first. `more` are further messages.
+    There must be an error.
+    """
+    errors = list(errors)
+    first = next((each for each in errors if each.reason is Reason.LIMIT), errors[0])
+    return AwsError(
+        "; ".join(dict.fromkeys((*(error.message for error in errors), *more))),
+        code=first.code,
+        reason=first.reason,
+        service=first.service,
+        operation=first.operation,
+        status=first.status,
+        request_id=first.request_id,
+        transient=first.transient,
+    )
 
 
 def error_status(source: str, error: AwsError, retry_s: float) -> SourceStatus:

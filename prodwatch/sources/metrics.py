@@ -25,6 +25,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.error_status import error_of_all
 from prodwatch.sources.lambda_metrics import (
     MINUTE_S,
     FunctionVersions,
@@ -242,7 +243,7 @@ class MetricSource(PollingSource):
             elif isinstance(outcome, BaseException):
                 raise outcome
         if self._failed and len(self._failed) == len(outcomes):
-            raise next(iter(self._failed.values()))
+            raise error_of_all(self._failed.values())
         self._unread = [error.message for error in self._failed.values()]
         for place, asked in queries.items():
             if place not in self._failed:

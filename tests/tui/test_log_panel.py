@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from rich.cells import cell_len
 
 from prodwatch.model.signal import Batch, Level, LogRecord, SourcePhase, SourceStatus
@@ -16,6 +17,8 @@ from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.filter_bar import FilterLine
 from prodwatch.tui.widgets.log_panel import LogPanel
+from prodwatch.views.log_filter import Expression
+from prodwatch.views.status_style import Tone
 
 NOW_MS = int(START.timestamp() * 1000)
 
@@ -334,6 +337,30 @@ async def test_finding_counts_takes_a_regex_and_says_what_is_wrong(run: Any) -> 
         await bench.press("ctrl+f")
         await bench.write("/(/")
         await bench.sees("is not a regular expression")
+
+
+async def test_K26_highlighting_takes_a_bounded_time_per_frame(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 20))
+        await bench.frames()
+        panel, clock = panel_of(bench), bench.app.context.clock
+        panel.apply_find("/line/")
+        searched: list[str] = []
+        spans = Expression.spans
+
+        def slow(expression: Expression, text: str) -> list[tuple[int, int]]:
+            searched.append(text)
+            clock._elapsed_s += 0.004
+            return spans(expression, text)
+
+        monkeypatch.setattr(Expression, "spans", slow)
+        panel.generation += 1
+        bench.painted()
+        assert 1 <= len(searched) <= 4
+        await bench.until(lambda: bool(bench.painted()) and panel._is_highlighted)
+        assert len(searched) == len(set(searched)), "a text is searched once"
+        highlighted = [panel.row_line(index, 100) for index in range(20)]
+        assert all(any(tone is Tone.HIT for _, tone in line) for line in highlighted)
 
 
 async def test_K26_highlighting_that_is_given_up_is_said_on_the_screen(run: Any) -> None:

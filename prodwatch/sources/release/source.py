@@ -15,7 +15,7 @@ from prodwatch.model.identity import Place
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.error_status import DENIED_EVERY_S
+from prodwatch.sources.error_status import DENIED_EVERY_S, error_of_all
 from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.release.alias_weights import (
@@ -175,8 +175,10 @@ class ReleaseSource(PollingSource):
     def _raise_or_note(self, failed: Sequence[AwsError], *, everything: bool) -> None:
         """Raise an error when nothing could be read or the user's limit is exhausted; otherwise note it."""
         for error in failed:
-            if everything or error.reason is Reason.LIMIT:
+            if error.reason is Reason.LIMIT:
                 raise error
+        if failed and everything:
+            raise error_of_all(failed, self._deployment_errors.values())
         self._notes += dict.fromkeys(error.message for error in failed)
 
     async def _read_deployments(self) -> list[Deployment]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, cast
 
 from textual.binding import Binding
@@ -16,7 +17,7 @@ from prodwatch.store.store import Topic
 from prodwatch.tui.rendering.log_line import log_head, log_line
 from prodwatch.tui.styled_line import Line, Piece, cells
 from prodwatch.tui.widget_context import WidgetContext
-from prodwatch.tui.widgets.log_rows import SLICE, LogRows
+from prodwatch.tui.widgets.log_rows import SLICE, TIMED_S, LogRows
 from prodwatch.tui.widgets.panel import EDGE_CELLS, Panel
 from prodwatch.views.log_fields import FieldColumn, columns_of, field_names
 from prodwatch.views.log_filter import FilterError, Find, LogFilter, parse_filter, parse_find
@@ -25,6 +26,8 @@ from prodwatch.views.status_style import Tone
 
 WIDE = 170
 """Width from which JSON fields are shown after each message."""
+KEPT_SPANS = 2_000
+"""Texts whose hits are remembered: more than a screen has."""
 HEIGHT_STEP = 256
 """The scrollable height grows in steps, because each change of it costs a layout."""
 SAMPLE = 400
@@ -78,6 +81,12 @@ class LogPanel(Panel):
         self._seen_number = -1
         self._window_name = ""
         self._find: Find | None = None
+        self._spans: dict[str, list[tuple[int, int]]] = {}
+        """Hits of the search by text, as far as they were looked for."""
+        self._highlight_until_s: float | None = None
+        """Monotonic second at which this frame stops looking for hits; None before its first line."""
+        self._is_highlighted = True
+        """Whether the lines on screen have all their hits; the next frame continues."""
         self._is_trying = False
         """Whether a filter that is being typed is applied; its errors are shown where it is typed."""
         self.following = True
@@ -124,10 +133,27 @@ class LogPanel(Panel):
         if record.fields and (self.field_display == "fields" or (self.field_display == "lines" and width >= WIDE)):
             line = [*line, *_field_pieces(record)]
         try:
-            return _with_hits(line, self._find) if self._find else line
+            return _with_hits(line, partial(self._spans_of, self._find)) if self._find else line
         except FilterError as error:
             self._give_up_find(error)
             return line
+
+    def _spans_of(self, find: Find, text: str) -> list[tuple[int, int]]:
+        """Return the hits within a text; none once the frame's time is used up. Raises FilterError."""
+        known = self._spans.get(text)
+        if known is not None:
+            return known
+        now_s = self.context.clock.monotonic_s()
+        if self._highlight_until_s is None:
+            self._highlight_until_s = now_s + TIMED_S
+        if now_s > self._highlight_until_s:
+            self._is_highlighted = False
+            self._seen = None
+            return []
+        if len(self._spans) >= KEPT_SPANS:
+            self._spans.clear()
+        found = self._spans[text] = find.expression.spans(text)
+        return found
 
     def head_lines(self, width: int) -> Sequence[Line]:
         """Name the columns where there are any."""
@@ -157,6 +183,10 @@ class LogPanel(Panel):
 
     def sync(self) -> None:
         """Take in new lines; paint once."""
+        self._highlight_until_s = None
+        if not self._is_highlighted:
+            self._is_highlighted = True
+            self.generation += 1
         y = self.scroll_offset.y
         first, last = self.rows.rank_at(y), self.rows.rank_at(y + self.room - 1)
         self.rows.update(int(self.context.now().timestamp() * 1000))
@@ -280,6 +310,7 @@ class LogPanel(Panel):
             if self.context.clock.monotonic_s() > until_s:
                 break
         self._find = find
+        self._spans = {}
         self.generation += 1
         self.refresh()
         if find is None:
@@ -435,12 +466,12 @@ def _field_pieces(record: LogRecord) -> list[Piece]:
     return pieces
 
 
-def _with_hits(line: Line, find: Find) -> Line:
-    """Return `line` with search hits highlighted."""
+def _with_hits(line: Line, spans_of: Callable[[str], list[tuple[int, int]]]) -> Line:
+    """Return `line` with search hits highlighted; `spans_of` returns start and end of each hit of a text."""
     out: list[Piece] = []
     for text, tone in line:
         end = 0
-        for start, stop in find.expression.spans(text):
+        for start, stop in spans_of(text):
             out += [(text[end:start], tone), (text[start:stop], Tone.HIT)]
             end = stop
         out.append((text[end:], tone))
