@@ -13,7 +13,7 @@ from prodwatch.text.sanitize import sanitize_line
 from prodwatch.text.units import format_age
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prodwatch.cli.result_outputs import Outputs
     from prodwatch.session.gate import GateState
@@ -26,8 +26,10 @@ _SIGNATURES = 3
 class GateProgress:
     """Listener of a gate."""
 
-    def __init__(self, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs, recording: Callable[[], str] | None = None) -> None:
+        """`recording` returns size and rate of a recording; None without one."""
         self._outputs = outputs
+        self._recording = recording
         self._phase: str | None = None
         self._status: str | None = None
         self._drawn: list[int] = []
@@ -38,9 +40,12 @@ class GateProgress:
         """Show one look."""
         self._stream(state)
         if self._shown:
-            self._draw([sanitize_line(line) for line in _block(state)])
+            recording = [self._recording()] if self._recording is not None else []
+            self._draw([sanitize_line(line) for line in (*_block(state), *recording)])
         elif state.phase != self._phase:
             stderr.say(_headline(state))
+            if self._recording is not None:
+                stderr.say(self._recording())
         self._phase, self._status = state.phase, state.decision.verdict.status
 
     def clear(self) -> None:

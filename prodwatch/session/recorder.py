@@ -15,8 +15,8 @@ from prodwatch import __version__
 from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition, StepDefinition, measures_the_same
 from prodwatch.model.environment import Environment
-from prodwatch.model.evidence import ChecksDefined, Delivered, Evidence, Opened
-from prodwatch.model.result import Notice, RecordingInfo
+from prodwatch.model.evidence import ChecksDefined, Concluded, Delivered, Evidence, Opened
+from prodwatch.model.result import Notice, RecordingInfo, RunResult
 from prodwatch.store.recording.events import End, Entry, Header
 from prodwatch.store.recording.redaction import Redaction, RedactionError
 from prodwatch.store.recording.writer import SessionWriter
@@ -116,8 +116,16 @@ class Recorder:
                 _LOG.exception("the recording failed")
                 self._fail(f"{type(error).__name__}: {error}")
 
+    def conclude(self, result: RunResult) -> RunResult:
+        """Record the document of the run, close the file, and return the document with the recording in it."""
+        if self._store is not None:
+            self._store.note(Concluded(result=result))
+        return replace(result, recording=self.close(result.run.ended_at))
+
     def close(self, ended_at: datetime | None = None) -> RecordingInfo:
-        """Write everything, end the file, and return its size and digest."""
+        """Write everything, end the file, and return its size and digest. Again, it does nothing."""
+        if self._closing.is_set():
+            return self.info()
         self._closing.set()
         if self._thread is not None:
             self._thread.join()

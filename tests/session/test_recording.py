@@ -13,6 +13,7 @@ import pytest
 from prodwatch.judge.facts import Facts
 from prodwatch.model.evidence import Delivered, Opened
 from prodwatch.model.result import Notice
+from prodwatch.model.signal import Batch, SourceStatus
 from prodwatch.session.recorder import SNAPSHOT_LINES, open_recorder
 from prodwatch.session.replay import Player, ReplayClock
 from prodwatch.store.recording.frames import DamagedFrameError
@@ -25,6 +26,7 @@ from prodwatch.testing.clock import START, FakeClock
 from prodwatch.testing.definitions import environment
 from prodwatch.text.redact import Redactor
 from prodwatch.views.verdict_facts import session_facts
+from tests.support.gate_world import MOVING
 from tests.support.recorded import RecordedScene
 
 
@@ -279,3 +281,16 @@ def test_the_header_names_the_session(path: Path) -> None:
     RecordedScene(path).close()
     with SessionFile(path) as file:
         assert (file.header.mode, file.header.environment, file.header.started_at) == ("dashboard", "test", START)
+
+
+def test_every_field_of_a_batch_is_recorded(path: Path) -> None:
+    """A field that the file leaves out would change the verdict of a replay."""
+    status = SourceStatus(source="logs")
+    batch = Batch(source="logs:*", records=(MOVING,), status=status, is_answered=True)
+    assert all(getattr(batch, name) for name in Batch.__struct_fields__)
+    recorded = RecordedScene(path)
+    recorded.store.apply(batch)
+    recorded.close()
+    with SessionFile(path) as file:
+        delivered = [each.event for each in file.entries() if isinstance(each.event, Delivered)]
+    assert delivered == [Delivered(batch=batch)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from prodwatch.cli.duration_parameter import DurationParameter
 from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.recording_options import Recording, recording_options
 from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.cli.stderr import note
 from prodwatch.errors import ConfigurationError, NothingSelectedError
@@ -18,7 +20,7 @@ from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from prodwatch.cli.run_with_signals import RunSignals
-    from prodwatch.model.result import RunResult
+    from prodwatch.model.result import RunResult, Verdict
     from prodwatch.session.gate import GateOptions, GateState
     from prodwatch.session.session_history import RoundTally
     from prodwatch.settings import Project
@@ -78,6 +80,20 @@ _BY_NAME = {"pass": ExitCode.OK, "fail": ExitCode.FAIL}
     metavar="PERCENT",
     help="With --plan: share of the traffic that the new version gets, 10 unless given.",
 )
+@click.option(
+    "--set",
+    "set_values",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of [compare] or [rounds], such as compare.errors.ratio=3. Repeatable.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE",
+    help="Judge a recording, or each in a folder, instead of a live release; calls nothing.",
+)
+@recording_options
 @common_options
 def command(
     common: Common,
@@ -95,29 +111,42 @@ def command(
     skip_verification: str | None,
     plan: bool,
     weight: float | None,
+    set_values: tuple[str, ...],
+    replay: Path | None,
+    recording: Recording,
 ) -> int:
     """Watch one release until its bake ends and report the verdict.
 
     It fails as soon as the evidence suffices, and never passes early. Exit codes are those of `check`.
     """
-    from prodwatch.cli.run_with_signals import RunSignals
-    from prodwatch.session.gate import GateOptions
-
+    exit_code_of = _ExitRule(report_only or skip_verification is not None, on_inconclusive)
     if skip_verification is not None and not skip_verification.strip():
         raise click.UsageError("--skip-verification needs a reason, such as --skip-verification 'AWS incident 123'")
     if weight is not None and not plan:
         raise click.UsageError("--weight needs --plan")
+    if common.no_color:
+        outputs.color = False
+    if replay is not None:
+        if plan or recording.path is not None or expression or tags or allow_writes or skip_verification:
+            raise click.UsageError(
+                "--replay judges what was recorded: leave out --plan, --record, -k, -t, --allow-writes and "
+                "--skip-verification"
+            )
+        asked = _ReplayRequest(set_values, for_, releases, until_deployed=until_deployed, strict=strict)
+        return _replay(replay, asked, outputs, exit_code_of)
     if plan:
         chosen = (expression, tags, until_deployed, releases, allow_writes, strict, report_only, on_inconclusive)
-        if any(chosen) or skip_verification:
-            raise click.UsageError("--plan gives no verdict; only --for, --weight and --json go with it")
-        return _plan(common, outputs, for_, weight or _USUAL_WEIGHT)
+        if any(chosen) or skip_verification or recording.path is not None:
+            raise click.UsageError("--plan gives no verdict; only --for, --weight, --set and --json go with it")
+        return _plan(common, outputs, for_, weight or _USUAL_WEIGHT, set_values)
+    from prodwatch.cli.run_with_signals import RunSignals
+    from prodwatch.session.gate import GateOptions
     from prodwatch.session.history import is_kept, keep
     from prodwatch.session.session_history import RoundTally
     from prodwatch.views.history_entry import entry_of
 
     outputs.prepare()
-    project = _project(common, expression, tags)
+    project = _with_values(_project(common, expression, tags), set_values)
     kept = is_kept(project, os.environ)
     options = GateOptions(
         bake_s=for_ or project.environment.rounds.bake_s,
@@ -126,23 +155,68 @@ def command(
         strict=strict,
         skip_verification=skip_verification,
     )
-    if common.no_color:
-        outputs.color = False
     tally = RoundTally()
     with RunSignals() as signals:
-        result = _run(project, options, outputs, common, tally, signals, allow_writes=allow_writes)
+        result = _run(project, options, outputs, common, tally, signals, recording, allow_writes=allow_writes)
         outputs.show_past(project, kept=kept)
         code = outputs.deliver(result)
         if kept:
             keep(project, entry_of(result, rounds=tally.rounds), warn=note)
-    status = result.verdict.status
-    if status == "aborted":
+    return exit_code_of(result.verdict, code)
+
+
+class _ExitRule(NamedTuple):
+    """Exit code of a verdict by the options."""
+
+    report_only: bool
+    on_inconclusive: str | None
+
+    def __call__(self, verdict: Verdict, code: int, /) -> int:
+        """Return the exit code of a verdict, whose usual one is `code`."""
+        if verdict.status == "aborted":
+            return code
+        if self.report_only:
+            return int(ExitCode.OK)
+        if verdict.status == "inconclusive" and self.on_inconclusive is not None:
+            return int(_BY_NAME[self.on_inconclusive])
         return code
-    if report_only or skip_verification is not None:
-        return int(ExitCode.OK)
-    if status == "inconclusive" and on_inconclusive is not None:
-        return int(_BY_NAME[on_inconclusive])
-    return code
+
+
+class _ReplayRequest(NamedTuple):
+    """Options of a replay that replace what was recorded."""
+
+    set_values: tuple[str, ...]
+    bake_s: float | None
+    releases: tuple[str, ...]
+    until_deployed: bool
+    strict: bool
+
+
+def _replay(path: Path, asked: _ReplayRequest, outputs: Outputs, exit_code_of: _ExitRule) -> int:
+    from prodwatch.cli.gate_replays import judge_recordings
+    from prodwatch.session.gate_replay import ReplayOptions
+    from prodwatch.settings.set_values import with_values
+
+    pairs = [each.rpartition("=") for each in asked.releases]
+    options = ReplayOptions(
+        change=lambda environment: with_values(environment, asked.set_values),
+        bake_s=asked.bake_s,
+        until_deployed=asked.until_deployed or None,
+        versions={name: version for name, _, version in pairs},
+        strict=asked.strict or None,
+    )
+    return judge_recordings(path, options, outputs, exit_code_of)
+
+
+def _with_values(project: Project, assignments: tuple[str, ...]) -> Project:
+    """Return the project with the values of `--set`. Raises ConfigurationError."""
+    if not assignments:
+        return project
+    from msgspec.structs import replace
+
+    from prodwatch.settings.set_values import with_values
+
+    return replace(project, environment=with_values(project.environment, assignments))
 
 
 def _project(common: Common, expression: str | None, tags: tuple[str, ...]) -> Project:
@@ -163,13 +237,13 @@ def _project(common: Common, expression: str | None, tags: tuple[str, ...]) -> P
     return replace(project, checks=chosen, referenced=(*project.referenced, *others))
 
 
-def _plan(common: Common, outputs: Outputs, for_: float | None, weight: float) -> int:
+def _plan(common: Common, outputs: Outputs, for_: float | None, weight: float, set_values: tuple[str, ...]) -> int:
     from prodwatch.cli import gate_plan
     from prodwatch.cli.project import load
 
     gate_plan.check_outputs(outputs)
     outputs.prepare()
-    project = load(common)
+    project = _with_values(load(common), set_values)
     bake_s = for_ or project.environment.rounds.bake_s
     return gate_plan.run(project, common, outputs, weight=weight / 100, bake_s=bake_s)
 
@@ -200,6 +274,7 @@ def _run(
     common: Common,
     tally: RoundTally,
     signals: RunSignals,
+    recording: Recording,
     *,
     allow_writes: bool,
 ) -> RunResult:
@@ -208,13 +283,17 @@ def _run(
 
     from prodwatch.cli.gate_progress import GateProgress
     from prodwatch.cli.leftovers import left_undone, unfinished
+    from prodwatch.cli.recording_options import report_recording
     from prodwatch.cli.run_with_signals import demo_target, exit_code_of
     from prodwatch.clock import AwsClock
     from prodwatch.model.result import Notice
     from prodwatch.runner import fresh_run_id
     from prodwatch.session.gate import live_gate
+    from prodwatch.text.redact import Redactor
 
-    progress = GateProgress(outputs)
+    clock, redactor = AwsClock(), Redactor()
+    recorder = recording.open(clock, redactor, mode="gate", environment=project.environment)
+    progress = GateProgress(outputs, recorder.sentence if recorder is not None else None)
     left_before = unfinished()
 
     def listen(state: GateState) -> None:
@@ -222,9 +301,17 @@ def _run(
         progress(state)
 
     async def main() -> RunResult:
-        clock = AwsClock()
         demo = demo_target(project, common)
-        gate = live_gate(project, clock, options, allow_writes=allow_writes, demo=demo, listener=listen)
+        gate = live_gate(
+            project,
+            clock,
+            options,
+            allow_writes=allow_writes,
+            demo=demo,
+            listener=listen,
+            recorder=recorder,
+            redactor=redactor,
+        )
         task = asyncio.create_task(gate.run())
 
         def cancel(number: int) -> None:
@@ -242,8 +329,13 @@ def _run(
         return gate.result(fresh_run_id(clock.now(), SystemRandom()))
 
     try:
+        if recorder is not None:
+            recorder.start()
         result = asyncio.run(main())
+        left = (Notice(code="leftovers", message=sentence) for sentence in left_undone(left_before))
+        result = replace(result, notices=(*result.notices, *left))
+        return recorder.conclude(result) if recorder is not None else result
     finally:
         progress.clear()
-    left = (Notice(code="leftovers", message=sentence) for sentence in left_undone(left_before))
-    return replace(result, notices=(*result.notices, *left))
+        if recorder is not None:
+            report_recording(recorder.close())

@@ -133,6 +133,7 @@ class _Delivered(msgspec.Struct, frozen=True, kw_only=True, tag="delivered"):
 
     source: str
     status: SourceStatus | None = None
+    is_answered: bool = False
     records: tuple[_Records, ...] = ()
 
 
@@ -176,7 +177,7 @@ def encode(entry: Entry) -> bytes:
     if isinstance(event, Delivered):
         batch = event.batch
         runs = tuple(_RUN_OF[kind](tuple(items)) for kind, items in groupby(batch.records, type))
-        written = _Delivered(source=batch.source, status=batch.status, records=runs)
+        written = _Delivered(source=batch.source, status=batch.status, is_answered=batch.is_answered, records=runs)
     return _ENCODER.encode(_Line(entry.at, entry.elapsed_us, written))
 
 
@@ -203,7 +204,13 @@ def decode_all(content: bytes) -> Iterator[Entry]:
 def _evidence(written: _Written) -> Evidence:
     if isinstance(written, _Delivered):
         records: Iterable[Record] = (item for run in written.records for item in run.items)
-        return Delivered(batch=Batch(source=written.source, records=tuple(records), status=written.status))
+        batch = Batch(
+            source=written.source,
+            records=tuple(records),
+            status=written.status,
+            is_answered=written.is_answered,
+        )
+        return Delivered(batch=batch)
     return written
 
 

@@ -124,6 +124,14 @@ class SessionFile:
             previous, last = frame.digest, frame
         return last, self.damage
 
+    def distrust_damage(self) -> DamagedFrameError | None:
+        """Check every frame, and read nothing from the first damaged one on; return the damage, None without any."""
+        last, damage = self.check_chain()
+        if damage is not None:
+            del self.frames[last.number + 1 :], self._ends_us[last.number + 1 :]
+            self.damage = damage
+        return damage
+
     def content(self, frame: FrameHead) -> bytes:
         """Return the content of a frame. Raises DamagedFrameError."""
         return unpack(frame, self._member(frame))
