@@ -14,6 +14,7 @@ from prodwatch.cli.leftovers import left_undone, unfinished
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
+from prodwatch.cli.recording_options import NO_RECORDING, Recording, report_recording
 from prodwatch.cli.run_with_signals import RunSignals, demo_target, exit_code_of
 from prodwatch.cli.stderr import say
 from prodwatch.clock import AwsClock, Clock
@@ -25,10 +26,12 @@ from prodwatch.model.result import Notice
 from prodwatch.session.history import is_kept
 from prodwatch.settings import Project
 from prodwatch.settings.user_folders import config_dir
+from prodwatch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from prodwatch.session.live import LiveSession
     from prodwatch.session.protocol import LazySession
+    from prodwatch.session.recorder import Recorder
     from prodwatch.views.time_window import Window
 
 MIN_COLUMNS = 40
@@ -37,14 +40,16 @@ QUIET_S = 0.5
 """An end that takes longer than this is announced on stderr."""
 
 
-def open_dashboard(common: Common, *, window: Window | None = None, allow_writes: bool = False) -> int:
+def open_dashboard(
+    common: Common, *, window: Window | None = None, allow_writes: bool = False, recording: Recording = NO_RECORDING
+) -> int:
     """Run the dashboard until the user leaves it and return the exit code.
 
     Raises ConfigurationError without a terminal, before anything is loaded.
     """
     refuse_without_terminal()
     project = load(common, quiet=True)
-    return run_dashboard(project, common, demo=None, window=window, allow_writes=allow_writes)
+    return run_dashboard(project, common, demo=None, window=window, allow_writes=allow_writes, recording=recording)
 
 
 def refuse_without_terminal() -> None:
@@ -69,6 +74,7 @@ def run_dashboard(
     demo: DemoTarget | None,
     window: Window | None = None,
     allow_writes: bool = False,
+    recording: Recording = NO_RECORDING,
 ) -> int:
     """Run the dashboard until the user leaves it and return the exit code.
 
@@ -80,7 +86,26 @@ def run_dashboard(
     with log_to_file() as path, RunSignals() as signals:
         log_file = str(path) if path else None
         demo = demo or demo_target(project, common)
-        return asyncio.run(_run(project, common, demo, log_file, window, signals, allow_writes=allow_writes))
+        clock, redactor = AwsClock(), Redactor()
+        recorder = recording.open(clock, redactor, mode="dashboard", environment=project.environment)
+        try:
+            return asyncio.run(
+                _run(
+                    project,
+                    common,
+                    demo,
+                    log_file,
+                    window,
+                    signals,
+                    clock,
+                    redactor,
+                    recorder,
+                    allow_writes=allow_writes,
+                )
+            )
+        finally:
+            if recorder is not None:
+                report_recording(recorder.close())
 
 
 async def _run(
@@ -90,6 +115,9 @@ async def _run(
     log_file: str | None,
     window: Window | None,
     signals: RunSignals,
+    clock: AwsClock,
+    redactor: Redactor,
+    recorder: Recorder | None,
     *,
     allow_writes: bool,
 ) -> int:
@@ -100,11 +128,13 @@ async def _run(
     from prodwatch.tui.preferences import load_preferences
     from prodwatch.views.window_comparison import directions
 
-    clock = AwsClock()
     kept = is_kept(project, os.environ) and not (window and window.is_past)
     left_before = unfinished()
     shown = _fixed(window.end, clock) if window and window.end else clock
     store = Store(shown, limits=TRIAGE_LIMITS if window else DEFAULT_LIMITS)
+    if recorder is not None:
+        recorder.subscribe(store)
+        recorder.start()
     reload = Reload(project, partial(load, common, quiet=True))
 
     def make() -> LiveSession:
@@ -128,6 +158,7 @@ async def _run(
             reload=reload,
             window=window,
             history=history,
+            redactor=redactor,
         )
 
     session = LazySession(make)
@@ -148,6 +179,7 @@ async def _run(
             for label, each in zip(metric_labels(environment.metrics), environment.metrics, strict=True)
             if is_judged(each)
         },
+        recording=recorder.sentence if recorder is not None else None,
         log_file=log_file,
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")

@@ -11,6 +11,7 @@ import click
 
 from prodwatch import __version__
 from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.recording_options import Recording, recording_options
 from prodwatch.cli.stderr import error, problems, say
 from prodwatch.cli.window_options import arguments, window_of, window_options
 from prodwatch.errors import (
@@ -25,6 +26,8 @@ from prodwatch.model.exit_code import ExitCode
 COMMANDS = {
     "check": "Run the selected checks once and report the verdict.",
     "gate": "Watch a release until its bake ends and report the verdict.",
+    "record": "Record a session without a dashboard.",
+    "verify": "Find damage of a recording, and judge it again.",
     "list": "List the checks that would run.",
     "validate": "Check every file without network access.",
     "explain": "Show one check with all defaults filled in.",
@@ -91,9 +94,17 @@ class LazyGroup(click.Group):
 )
 @click.option("--allow-writes", is_flag=True, help="Run mutating checks even in a protected environment.")
 @window_options
+@recording_options
 @common_options
 def main(
-    common: Common, *, web: str | None, allow_writes: bool, since: str | None, from_: str | None, to: str | None
+    common: Common,
+    *,
+    web: str | None,
+    allow_writes: bool,
+    since: str | None,
+    from_: str | None,
+    to: str | None,
+    recording: Recording,
 ) -> None:
     """Is the release good? Why? How sure is that?
 
@@ -103,10 +114,13 @@ def main(
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         writes = "" if allow_writes else None
-        _refuse_dashboard_options(context, web=web, allow_writes=writes, since=since, from_=from_, to=to)
+        record = None if recording.path is None else str(recording.path)
+        _refuse_dashboard_options(context, web=web, allow_writes=writes, since=since, from_=from_, to=to, record=record)
         return
     window = window_of(since, from_, to)
     if web is not None:
+        if recording.path is not None:
+            raise click.UsageError("--web opens a dashboard per browser, and --record needs one: leave out either")
         from prodwatch.cli.browser import serve
         from prodwatch.cli.project import load
 
@@ -116,7 +130,7 @@ def main(
     else:
         from prodwatch.cli.dashboard import open_dashboard
 
-        context.exit(open_dashboard(common, window=window, allow_writes=allow_writes))
+        context.exit(open_dashboard(common, window=window, allow_writes=allow_writes, recording=recording))
 
 
 def _refuse_dashboard_options(context: click.Context, **values: str | None) -> None:

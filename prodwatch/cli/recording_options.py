@@ -69,6 +69,9 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
+NO_RECORDING = Recording(path=None)
+
+
 def recording_options(command: F) -> F:
     """Add `--record` and `--redact` to a command; it receives them as `recording`."""
 

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec.structs import replace
 
 from prodwatch.cli.options import Common
+from prodwatch.cli.recording_options import Recording, report_recording
 from prodwatch.cli.stderr import say_in_handler
+from prodwatch.clock import AwsClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import RunEvent
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import RunResult
 from prodwatch.session.engine import open_engine
+from prodwatch.text.redact import Redactor
 
 if TYPE_CHECKING:
     from prodwatch.runner import RunOptions
@@ -108,16 +111,31 @@ def run_to_end(
     *,
     listener: Callable[[RunEvent], None],
     signals: RunSignals,
+    recording: Recording,
 ) -> RunResult:
     """Run the checks and return the result, also after an interruption; raises ProdwatchError."""
+    clock, redactor = AwsClock(), Redactor()
+    recorder = recording.open(clock, redactor, mode="check", environment=project.environment)
+    recorded = None
+    if recorder is not None:
+        from prodwatch.session.recorded_run import RecordedRun
+
+        recorded = RecordedRun(recorder, clock, project.environment, chosen, listener)
     # A run creates little cyclic garbage and the process ends soon: frequent collections only cost time.
     gc.set_threshold(100_000, 50, 100)
 
     async def main() -> RunResult:
-        async with open_engine(project, listener=listener, demo=demo_target(project, common)) as engine:
+        async with open_engine(
+            project, listener=recorded or listener, demo=demo_target(project, common), clock=clock, redactor=redactor
+        ) as engine:
             return await under_signals(engine.runner.run(chosen, options), signals)
 
-    return asyncio.run(main())
+    try:
+        result = asyncio.run(main())
+        return recorded.conclude(result) if recorded is not None else result
+    finally:
+        if recorder is not None:
+            report_recording(recorder.close())
 
 
 async def under_signals(work: Any, signals: RunSignals) -> RunResult:

@@ -25,6 +25,10 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
 
     environment: Environment
     """The environment as in its file; `FunctionsWatched` names the log groups that were found."""
+    window_start: datetime | None = None
+    """Start of the window of a triage; None when a release is watched."""
+    window_end: datetime | None = None
+    """None for a window that extends to the present."""
 
 
 class GateOpened(msgspec.Struct, frozen=True, kw_only=True, tag="gate_opened"):

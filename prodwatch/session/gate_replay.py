@@ -34,6 +34,8 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def replay_gate(file: SessionFile, options: ReplayOptions, *, listener: Listener = lambda _state: None) -> Gate:
     """Return a gate over a session file. Raises ConfigurationError for one without an environment."""
+    if file.header.mode == "check":
+        raise ConfigurationError(f"{file.path} records a check, which has no bake; judge it by: prodwatch verify FILE")
     opening = _opening(file)
     environment = options.change(opening.environment)
     asked = opening.gate

@@ -131,7 +131,7 @@ class LiveSession:
                 )
             )
         except ProdwatchError as caught:
-            self._store.note(Opened(environment=self._project.environment))
+            self._note_opened()
             status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
             self._store.apply(Batch(source="session", status=status))
             return
@@ -142,7 +142,7 @@ class LiveSession:
         self._engine = engine
         self._runner = engine.runner
         await self._learn_secrets(engine)
-        self._store.note(Opened(environment=self._project.environment))
+        self._note_opened()
         self._store.note(FunctionsWatched(functions=environment.functions))
         self._comparisons.watch(environment.functions)
         if self._window is not None and past:
@@ -174,6 +174,11 @@ class LiveSession:
             self._spawn(self._history.run(engine.clean))
         if self._reload is not None:
             self._spawn(self._reloading(engine, self._reload))
+
+    def _note_opened(self) -> None:
+        window = self._window
+        start, end = (None, None) if window is None else (window.start, window.end)
+        self._store.note(Opened(environment=self._project.environment, window_start=start, window_end=end))
 
     def _warn_of_logs(self, message: str) -> None:
         self._store.notice(Notice(code="logs", message=message))
@@ -320,12 +325,12 @@ class LiveSession:
             await self._clock.sleep(JUDGE_EVERY_S)
 
     def _judge(self) -> None:
-        environment = self._project.environment
+        environment, now = self._project.environment, self._clock.now()
         try:
-            self._comparisons.update(self._clock.now())
+            self._comparisons.update(now)
             decision = judge_session(
                 self._store,
-                self._clock.now(),
+                now,
                 every_s=environment.rounds.every_s,
                 window=self._window,
                 better=directions(environment.metrics),

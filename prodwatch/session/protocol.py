@@ -35,6 +35,8 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Metric's label → `lower` or `higher`, for metrics whose file sets it."""
     expectations: dict[str, tuple[str, ...]] = {}
     """Metric's label → its expectations: `("value <= 800ms",)`."""
+    recording: Callable[[], str] | None = None
+    """Returns size and rate of the recording in a few words; None without one."""
     log_file: str | None = None
     """Path of the log with tracebacks, shown after a failure; None without a log."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import sqlite3
@@ -281,6 +282,24 @@ def test_no_journal_holds_a_secret(project: CaseProject, web: RawWeb, world: Wor
     assert journals
     for path in journals:
         assert_harmless(path.name, path.read_text())
+
+
+@pytest.mark.parametrize("command", [("check", "--record", "f.pw"), ("record", "f.pw", "--for", "4s")], ids=" ".join)
+def test_no_recording_holds_a_secret_or_controls(
+    command: tuple[str, ...], project: CaseProject, web: RawWeb, world: World, name: str
+) -> None:
+    """The frames are searched as they are, and decompressed, and every text of every line as a reader gets it."""
+    plant(project, web, world, name)
+    ended = project.run(*command, environ={"TOKEN": SECRET})
+    assert_harmless("standard error", ended.err)
+    raw = (project.project / "f.pw").read_bytes()
+    assert leaked(raw.decode(errors="replace")) == []
+    content = gzip.decompress(raw).decode()
+    assert_harmless("recording", content)
+    assert "planted" in content
+    for line in content.splitlines():
+        for text in texts(json.loads(line)):
+            assert_harmless("a text of a line", text)
 
 
 @pytest.mark.slow

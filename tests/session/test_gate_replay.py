@@ -193,7 +193,7 @@ async def test_a_recording_of_a_dashboard_is_judged_at_the_looks_of_its_session(
 
 async def test_a_recording_without_any_environment_cannot_be_judged(tmp_path: Path) -> None:
     clock = FakeClock()
-    recorder = open_recorder(tmp_path / "f.pw", Redaction(Redactor()), clock, mode="check", environment=environment())
+    recorder = open_recorder(tmp_path / "f.pw", Redaction(Redactor()), clock, mode="record", environment=environment())
     recorder.subscribe(Store(clock))
     recorder.close()
     with pytest.raises(ConfigurationError, match="no event names the environment"):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import gzip
+import html
+import json
 import os
 import stat
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.judge.facts import Facts
 from prodwatch.model.evidence import Delivered, Opened
 from prodwatch.model.result import Notice
-from prodwatch.model.signal import Batch, SourceStatus
+from prodwatch.model.signal import AlarmState, Batch, Level, LogRecord, SourceStatus, Span, Trace
 from prodwatch.session.recorder import SNAPSHOT_LINES, open_recorder
 from prodwatch.session.replay import Player, ReplayClock
 from prodwatch.store.recording.frames import DamagedFrameError
@@ -294,3 +299,77 @@ def test_every_field_of_a_batch_is_recorded(path: Path) -> None:
     with SessionFile(path) as file:
         delivered = [each.event for each in file.entries() if isinstance(each.event, Delivered)]
     assert delivered == [Delivered(batch=batch)]
+
+
+SECRET = "hunter22-Ü/+&"
+
+
+def test_what_reaches_a_store_unmasked_is_masked_in_the_file_in_every_notation(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redaction on entry comes first; a secret that becomes known later is masked here."""
+    monkeypatch.setattr("prodwatch.session.recorder.SNAPSHOT_LINES", 1)
+    redactor = Redactor()
+    recorded = RecordedScene(path, redactor=redactor)
+    redactor.add(SECRET, "98765432")
+    written = [
+        SECRET,
+        json.dumps(SECRET),
+        json.dumps(json.dumps({"key": SECRET})),
+        quote(SECRET),
+        html.escape(SECRET),
+        base64.b64encode(SECRET.encode()).decode(),
+        SECRET.encode().hex(),
+    ]
+    fields = {"key": SECRET, SECRET: 1, "pin": 98765432, "nested": [{"pins": [98765432.0, "98765432"]}]}
+    lines = tuple(
+        LogRecord(1, text, "/aws/lambda/pay", level=Level.ERROR, fields=fields, version="7") for text in written
+    )
+    store = recorded.store
+    store.apply(Batch(source="logs", records=lines, status=SourceStatus(source="logs", message=SECRET)))
+    store.apply(Batch(source="alarms", records=(AlarmState(name=SECRET, state="ALARM", reason=SECRET),)))
+    store.mark(f"note {SECRET}")
+    store.notice(Notice(code="logs", message=SECRET))
+    store.add_trace(Trace(id="1", spans=(Span(id="a", name=SECRET, start_s=1, http={"url": quote(SECRET)}),)))
+    recorded.lines(2)
+    recorded.lines(2)
+    recorded.close()
+    with SessionFile(path) as file:
+        assert sum(each.kind == "S" for each in file.frames) >= 2
+        assert len(list(file.entries())) > 5
+        snapshot = file.snapshot_at(file.duration_us)
+        assert snapshot is not None
+        assert "•••" in file.state(snapshot).notices[0].message
+    content = gzip.decompress(path.read_bytes()).decode()
+    for text in (*written, "98765432"):
+        assert text not in content
+        assert text.strip('"') not in content
+
+
+def test_a_secret_that_is_the_name_of_a_field_costs_no_structure(path: Path) -> None:
+    redactor = Redactor(["message", "records", "report", "1790000000"])
+    recorded = RecordedScene(path, redactor=redactor)
+    line = LogRecord(1_790_000_000_123, "the message", "/aws/lambda/pay", kind="report")
+    recorded.store.apply(Batch(source="logs", records=(line,)))
+    recorded.close()
+    with SessionFile(path) as file:
+        batches = [each.event.batch for each in file.entries() if isinstance(each.event, Delivered)]
+    assert batches[0].records == (replace(line, message="the •••"),)
+
+
+def test_a_pattern_that_is_too_slow_masks_its_text_and_ends_the_recording_at_last(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodwatch.store.recording.redaction.MOST_TIMEOUTS", 3)
+    recorded = RecordedScene(path, patterns=[r"(a|aa)+$"])
+    slow = "a" * 60 + "b"
+    recorded.store.notice(Notice(code="logs", message=slow))
+    recorded.recorder.flush()
+    assert recorded.recorder.info().ended is None
+    for number in range(4):
+        recorded.store.notice(Notice(code="logs", message=f"{slow}{number}!"))
+    recorded.recorder.flush()
+    assert "without nested repetition" in str(recorded.close().ended)
+    content = gzip.decompress(path.read_bytes()).decode()
+    assert slow not in content
+    assert "•••" in content

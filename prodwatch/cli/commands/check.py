@@ -12,6 +12,7 @@ import click
 from prodwatch.cli import stderr
 from prodwatch.cli.duration_parameter import DurationParameter
 from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.recording_options import Recording, recording_options
 from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.cli.selection_options import matcher, selection, selection_options
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print every call that would be made, without sending any.")
 @click.option("--no-diagnose", is_flag=True, help="Do not run diagnostics for red checks.")
 @click.option("--no-signals", is_flag=True, help="Do not read [[metric]] and [[alarm]] entries next to the checks.")
+@recording_options
 @common_options
 def command(
     common: Common,
@@ -59,6 +61,7 @@ def command(
     failed_first: bool,
     deadline: float | None,
     dry_run: bool,
+    recording: Recording,
     **flags: Any,
 ) -> int:
     """Run the selected checks once and report the verdict.
@@ -96,12 +99,12 @@ def command(
     if common.no_color:
         outputs.color = False
     if dry_run:
-        if outputs.files or outputs.github_summary:
+        if outputs.files or outputs.github_summary or recording.path is not None:
             raise click.UsageError("--dry-run produces no result, so there is nothing to write to files; leave one out")
         from prodwatch.cli.dry_run import print_plan
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
-    return _run(project, chosen, options, outputs, common, kept=kept)
+    return _run(project, chosen, options, outputs, common, recording, kept=kept)
 
 
 def _digest(project: Project, criteria: Selection, flags: Mapping[str, Any]) -> str:
@@ -133,6 +136,7 @@ def _run(
     options: RunOptions,
     outputs: Outputs,
     common: Common,
+    recording: Recording,
     *,
     kept: bool,
 ) -> int:
@@ -142,7 +146,9 @@ def _run(
 
     progress = Progress(len(chosen), outputs)
     with RunSignals() as signals:
-        result: RunResult = run_to_end(project, chosen, options, common, listener=progress, signals=signals)
+        result: RunResult = run_to_end(
+            project, chosen, options, common, listener=progress, signals=signals, recording=recording
+        )
         progress.clear()
         outputs.show_past(project, kept=kept)
         code = outputs.deliver(result)

@@ -85,6 +85,12 @@ class SessionFile:
             if frame.kind == "E":
                 yield from self._decoded(frame)
 
+    def by_frame(self) -> Iterator[tuple[FrameHead, tuple[Entry, ...]]]:
+        """Yield each frame of events with its entries. Raises DamagedFrameError."""
+        for frame in self.frames:
+            if frame.kind == "E":
+                yield frame, self._decoded(frame)
+
     def entries_before(self, frame: FrameHead) -> Iterator[tuple[Entry, ...]]:
         """Yield the entries before a frame, by frame, the latest frame first. Raises DamagedFrameError."""
         for each in reversed(self.frames[: frame.number]):

@@ -45,6 +45,8 @@ class Header(StaticLines):
             (f"   cost {'at least ' if usage.unpriced else ''}${usage.cost_usd:.3f}", Tone.DIM),
             (f"   {self._where()}", Tone.DIM),
         ]
+        if facts.recording is not None:
+            optional.insert(0, (f"   {facts.recording()}", Tone.DIM))
         for piece in optional:
             if width_of(left) + width_of(right) + len(piece[0]) + 2 <= width:
                 if piece[0].startswith("   cost"):
