@@ -16,6 +16,8 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.comparison import ComparisonResult, Coverage, RequestBatch, SignatureResult
 from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.event import RunEvent
+from prodwatch.model.identity import FunctionId
+from prodwatch.model.release import ReleaseId
 from prodwatch.model.result import Notice, RunResult, Usage, Verdict
 from prodwatch.model.signal import Batch, ReleaseEvent, ReleaseState, Trace
 
@@ -121,6 +123,10 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True, tag="compared"):
     comparisons: tuple[ComparisonResult, ...]
     signatures: tuple[SignatureResult, ...]
     coverage: Coverage | None = None
+    functions: tuple[FunctionId, ...] = ()
+    """Functions whose releases are compared: nothing of a release is green before it was."""
+    releases: tuple[ReleaseId, ...] = ()
+    """Releases of which requests since their start were looked at."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):

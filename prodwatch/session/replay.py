@@ -69,7 +69,13 @@ class Replay:
                 self._open(evidence.environment)
             case Compared():
                 if not self._compares:
-                    self._store.set_comparisons(evidence.comparisons, evidence.signatures, evidence.coverage)
+                    self._store.compare(evidence.functions)
+                    self._store.set_comparisons(
+                        evidence.comparisons,
+                        evidence.signatures,
+                        evidence.coverage,
+                        compared=frozenset(evidence.releases),
+                    )
             case Judged():
                 self._store.set_verdict(evidence.verdict)
             case FunctionsWatched() | Looked() | LastWeekRead():

@@ -7,6 +7,8 @@ from datetime import datetime
 import msgspec
 
 from prodwatch.model.comparison import ComparisonResult, Coverage, SignatureResult
+from prodwatch.model.identity import FunctionId
+from prodwatch.model.release import ReleaseId
 from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
@@ -45,6 +47,8 @@ class StoreState(msgspec.Struct, frozen=True, kw_only=True):
     comparisons: tuple[ComparisonResult, ...] = ()
     compared_signatures: tuple[SignatureResult, ...] = ()
     coverage: Coverage | None = None
+    compared_functions: tuple[FunctionId, ...] = ()
+    compared_releases: tuple[ReleaseId, ...] = ()
     traces: tuple[TraceSummary, ...] = ()
     trace_details: tuple[Trace, ...] = ()
     graphs: tuple[ServiceGraph, ...] = ()

@@ -98,7 +98,8 @@ TRIAGE_LIMITS = StoreLimits(points_per_series=3 * 1_440)
 class Store:
     """The current state. Used on one event loop only: written by sources and runs, read by views.
 
-    Every write passes its listeners as evidence first, in the order in which it is applied.
+    Every write passes its listeners as evidence first, in the order in which it is applied; comparisons, which follow
+    from evidence, after it.
     """
 
     def __init__(
@@ -236,7 +237,10 @@ class Store:
 
     def compare(self, functions: Iterable[FunctionId]) -> None:
         """Note that releases of these functions are compared: until one was, nothing of it is green."""
+        known = self.compared_functions
         self.compared_functions |= frozenset(functions)
+        if self.compared_functions != known:
+            self._note_compared()
 
     def set_comparisons(
         self,
@@ -250,11 +254,25 @@ class Store:
 
         `compared` are the releases of which requests since their start were looked at.
         """
+        looked_at_others = compared != self.compared_releases
         self.compared_releases = compared
-        if (comparisons, signatures, coverage) != (self.comparisons, self.compared_signatures, self.coverage):
-            self.note(Compared(comparisons=comparisons, signatures=signatures, coverage=coverage))
+        changed = (comparisons, signatures, coverage) != (self.comparisons, self.compared_signatures, self.coverage)
+        if changed:
             self.comparisons, self.compared_signatures, self.coverage = comparisons, signatures, coverage
             self._touch(Topic.COMPARISONS)
+        if changed or looked_at_others:
+            self._note_compared()
+
+    def _note_compared(self) -> None:
+        self.note(
+            Compared(
+                comparisons=self.comparisons,
+                signatures=self.compared_signatures,
+                coverage=self.coverage,
+                functions=tuple(sorted(self.compared_functions)),
+                releases=tuple(sorted(self.compared_releases, key=repr)),
+            )
+        )
 
     def _add_series(self, series: MetricSeries) -> None:
         left_out = self.metrics.left_out
@@ -420,6 +438,8 @@ class Store:
             graphs=tuple(self.graphs.values()),
             series=self.metrics.from_sources,
             embedded_series=self.metrics.from_lines,
+            compared_functions=tuple(sorted(self.compared_functions)),
+            compared_releases=tuple(sorted(self.compared_releases, key=repr)),
             releases=release.all_states,
             alarms=tuple(release.alarms.values()),
             events=tuple(release.events),
@@ -451,6 +471,8 @@ class Store:
         self.requests = RequestStore(self._fingerprint, self.own)
         self.comparisons, self.compared_signatures = state.comparisons, state.compared_signatures
         self.coverage = state.coverage
+        self.compared_functions = frozenset(state.compared_functions)
+        self.compared_releases = frozenset(state.compared_releases)
         self.traces = TraceStore(limits.traces)
         self.traces.add(state.traces)
         for trace in state.trace_details:
