@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from prodwatch.judge.facts import Facts
 from prodwatch.model.evidence import Delivered, Opened
 from prodwatch.model.result import Notice
-from prodwatch.model.signal import AlarmState, Batch, Level, LogRecord, SourceStatus, Span, Trace
+from prodwatch.model.signal import AlarmState, Batch, Level, LogRecord, Record, SourceStatus, Span, Trace
 from prodwatch.session.recorder import SNAPSHOT_LINES, open_recorder
 from prodwatch.session.replay import Player, ReplayClock
+from prodwatch.store.recording.events import KIND_OF
 from prodwatch.store.recording.frames import DamagedFrameError
 from prodwatch.store.recording.reader import NotASessionFileError, SessionFile
 from prodwatch.store.recording.redaction import Redaction
@@ -299,6 +300,10 @@ def test_every_field_of_a_batch_is_recorded(path: Path) -> None:
     with SessionFile(path) as file:
         delivered = [each.event for each in file.entries() if isinstance(each.event, Delivered)]
     assert delivered == [Delivered(batch=batch)]
+
+
+def test_every_kind_of_record_has_its_place_in_the_file() -> None:
+    assert set(KIND_OF) == set(Record.__args__)
 
 
 SECRET = "hunter22-Ü/+&"

@@ -115,7 +115,7 @@ class _Releases(msgspec.Struct, frozen=True, tag_field="kind", tag="releases"):
 
 
 _Records = _Logs | _Traces | _Graphs | _Series | _Alarms | _Evaluated | _Counted | _ReleaseEvents | _Releases
-_RUN_OF: dict[type, Any] = {
+KIND_OF: dict[type, Any] = {
     LogRecord: _Logs,
     TraceSummary: _Traces,
     ServiceGraph: _Graphs,
@@ -176,7 +176,7 @@ def encode(entry: Entry) -> bytes:
     written: Any = event
     if isinstance(event, Delivered):
         batch = event.batch
-        runs = tuple(_RUN_OF[kind](tuple(items)) for kind, items in groupby(batch.records, type))
+        runs = tuple(KIND_OF[kind](tuple(items)) for kind, items in groupby(batch.records, type))
         written = _Delivered(source=batch.source, status=batch.status, is_answered=batch.is_answered, records=runs)
     return _ENCODER.encode(_Line(entry.at, entry.elapsed_us, written))
 
