@@ -33,6 +33,7 @@ WAIT_S = 1.0
 LONGEST_S = 300.0
 """Time after which a query is stopped."""
 _PRICED = "logs:StartQuery"
+_CENT_USD = 0.01
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
 QUERY = (
     f"filter @message like /(?i)({'|'.join(ERROR_WORDS)})/"
@@ -102,12 +103,18 @@ class InsightsCounts:
     async def _count(self, request: _Request) -> None:
         aws, name = in_place(self._aws, request.group.place), request.group.name
         gb = await _ingested_gb(aws, request)
-        about = f"about {gb:.3g} GB for ${gb * self._price_usd:.2g}"
+        if gb is None:
+            self._notice(
+                f"the hour before the release is not counted in {name}: its price is not known, because CloudWatch has"
+                " no IncomingBytes of it"
+            )
+            return
+        about = f"about {gb:.3g} GB for {_price(gb * self._price_usd)}"
         left_usd = self._left_usd()
         if gb * self._price_usd > left_usd:
             self._notice(
                 f"the hour before the release is not counted in {name}: Logs Insights would scan {about}, and"
-                f" [limits] api_cost_usd leaves ${left_usd:.2g}"
+                f" [limits] api_cost_usd leaves {_price(left_usd)}"
             )
             return
         self._notice(f"Logs Insights counts the errors in {name} in the hour before the release: it scans {about}")
@@ -169,8 +176,8 @@ class InsightsCounts:
         self._store.notice(Notice(code="insights", message=message))
 
 
-async def _ingested_gb(aws: AwsApi, request: _Request) -> float:
-    """Return the size of the hour, which is what a query of it scans; raises AwsError."""
+async def _ingested_gb(aws: AwsApi, request: _Request) -> float | None:
+    """Return the size of the hour, which is what a query of it scans; None when it is not known. Raises AwsError."""
     metric = {
         "Namespace": "AWS/Logs",
         "MetricName": "IncomingBytes",
@@ -183,4 +190,8 @@ async def _ingested_gb(aws: AwsApi, request: _Request) -> float:
     }
     response = await aws.call("cloudwatch", "GetMetricData", params)
     values = [float(value) for each in response.get("MetricDataResults") or () for value in each["Values"]]
-    return sum(values) / BYTES_PER_GB
+    return sum(values) / BYTES_PER_GB if values else None
+
+
+def _price(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= _CENT_USD else f"${usd:.2g}"

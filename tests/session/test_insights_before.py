@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.aws.aws_calls import Aws
+from prodwatch.clock import SystemClock
+from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.formats.lambda_record import LineParser
-from prodwatch.model.environment import Compare, FunctionTarget, Limits
+from prodwatch.model.environment import AwsTarget, Compare, FunctionTarget, Limits
 from prodwatch.model.identity import GroupId
 from prodwatch.model.result import Usage
 from prodwatch.model.signal import (
@@ -44,7 +47,7 @@ RELEASE = ReleaseState(
 TENANT, STOCK = "KeyError: 'tenant'", "StockError: 'shoe'"
 
 
-class Aws(ScriptedAws):
+class PaidAws(ScriptedAws):
     def __init__(self) -> None:
         super().__init__()
         self.spent_usd = 0.0
@@ -59,7 +62,7 @@ class World:
     def __init__(self, *before: str, read_from_s: float = 0.0, gb: float = 1.2, limit_usd: float | None = None) -> None:
         self.clock = FakeClock(START + INDEXED_AFTER, auto=True)
         self.store = Store(self.clock)
-        self.aws = Aws()
+        self.aws = PaidAws()
         self.aws.answers = {
             "cloudwatch:GetMetricData": lambda _: {"MetricDataResults": [{"Values": [gb * 1e9 / 2] * 2}]},
             "logs:StartQuery": lambda _: {"queryId": "q-1"},
@@ -180,10 +183,19 @@ async def test_a_query_that_would_exceed_the_limit_is_not_started() -> None:
     assert world.called("logs:StartQuery") == 0
     (refused,) = world.notices
     assert refused == (
-        "the hour before the release is not counted in /aws/lambda/pay: Logs Insights would scan about 100 GB for $0.5,"
-        " and [limits] api_cost_usd leaves $0.3"
+        "the hour before the release is not counted in /aws/lambda/pay: Logs Insights would scan about 100 GB for"
+        " $0.50, and [limits] api_cost_usd leaves $0.30"
     )
     assert world.known() == {TENANT: None}
+
+
+async def test_an_hour_whose_price_is_not_known_is_not_counted() -> None:
+    world = World(STOCK)
+    world.aws.answers["cloudwatch:GetMetricData"] = lambda _: {"MetricDataResults": [{"Values": []}]}
+    world.log(TENANT)
+    await world.counts.look()
+    assert world.called("logs:StartQuery") == 0
+    assert world.notices[-1].endswith("its price is not known, because CloudWatch has no IncomingBytes of it")
 
 
 async def test_a_query_that_scans_more_than_it_may_cost_is_stopped() -> None:
@@ -230,6 +242,29 @@ async def test_with_more_messages_than_one_result_holds_an_absent_error_stays_un
     world.log(STOCK)
     await world.counts.look()
     assert world.known() == {TENANT: None, STOCK: True}
+
+
+async def test_over_the_embedded_aws_the_scanned_bytes_are_in_the_cost() -> None:
+    world = World()
+    async with embedded_aws(wall=lambda: world.clock.now().timestamp()) as (server, url):
+        at_ms = int((START - timedelta(minutes=30)).timestamp() * 1000)
+        lines = [f"[ERROR] {STOCK}", "[INFO] sold", f"[ERROR] {STOCK}"]
+        server.logs.put(GROUP.name, "s", [(at_ms + number, each) for number, each in enumerate(lines)])
+        server.metrics.put("AWS/Logs", "IncomingBytes", {"LogGroupName": GROUP.name}, at_ms // 60_000 * 60, [2e9])
+        functions = (FunctionTarget(name="pay", alias="live"),)
+        target = AwsTarget(region="eu-west-1", endpoint_url=url)
+        prices = Limits(prices={"logs:StartQuery": 1000.0})
+        project = environment(functions=functions, aws=target, limits=prices)
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        async with Aws(project, keys, SystemClock(), jitter=lambda: 0.0) as aws:
+            world.counts = InsightsCounts(project, aws, world.store, LineParser(), world.clock)
+            world.log(STOCK)
+            world.log(TENANT)
+            await world.counts.look()
+            scanned = sum(map(len, lines))
+            assert aws.usage().cost_usd == pytest.approx(1000 * scanned / 1e9 + 0.00001)
+    assert world.notices[0].endswith("it scans about 2 GB for $2,000.00")
+    assert world.known() == {TENANT: False, STOCK: True}
 
 
 def counted(*shapes: str) -> CountedErrors:
