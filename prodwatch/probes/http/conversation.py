@@ -28,6 +28,7 @@ from prodwatch.text.redact import SECRET_HEADERS
 
 if TYPE_CHECKING:
     from aiohttp import CookieJar
+    from aiohttp.streams import StreamReader
 
 MAX_REDIRECTS = 10
 SKIPPED_BYTES = 1 << 14
@@ -211,7 +212,9 @@ class Conversation(msgspec.Struct):
 
     async def _read_body(self, answer: Answer, decoder: BodyDecoder, stream: str | None) -> None:
         """Read the body up to `max_body`, or up to the first event or line of a stream."""
-        while self.event is None and (chunk := await answer.content.readany()):
+        content = answer.content
+        # A body that arrived with its headers is at its end after one read.
+        while self.event is None and not _is_over(content) and (chunk := await content.readany()):
             data = decoder.feed(chunk, self.max_body - self.size + 1)
             self.chunks.append(data)
             self.size += len(data)
@@ -298,6 +301,11 @@ class Conversation(msgspec.Struct):
         assert self._cookies is not None
         cookies = self._cookies.filter_cookies(URL(self.request.url.bare))
         return "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in cookies.values())
+
+
+def _is_over(content: StreamReader) -> bool:
+    """Return whether a body has been read to its end, without an error that reading would raise."""
+    return content.at_eof() and content.exception() is None
 
 
 def _joined(base: Url, location: str) -> Url:

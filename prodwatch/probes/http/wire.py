@@ -22,7 +22,12 @@ MAX_HEADER_BYTES = 1 << 16
 """Longest single header line that is read; browsers accept more than the 8 kB of most HTTP clients."""
 _READ_BYTES = 1 << 16
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
-_DEFAULTS = (("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate"))
+_DEFAULTS = {
+    "user-agent": f"User-Agent: {USER_AGENT}",
+    "accept": "Accept: */*",
+    "accept-encoding": "Accept-Encoding: gzip, deflate",
+}
+"""Name in lower case → line of a header that is sent unless the check has it."""
 
 
 class Answer(msgspec.Struct):
@@ -93,8 +98,8 @@ def serialize(
     lines = [f"{method} {url.bare if absolute else url.target} HTTP/{version}"]
     if "host" not in given:
         lines.append(f"Host: {url.host_header}")
-    lines.extend(f"{name}: {value}" for name, value in _DEFAULTS if name.lower() not in given)
-    lines.extend(f"{name}: {value}" for name, value in pairs)
+    lines += [line for name, line in _DEFAULTS.items() if name not in given]
+    lines += [f"{name}: {value}" for name, value in pairs]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
     elif method in _BODY_EXPECTED:
