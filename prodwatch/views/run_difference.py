@@ -142,6 +142,8 @@ def _is_slower(change: ItemChange) -> bool:
 def _doubts(a: PastRun, b: PastRun) -> Iterable[str]:
     if a.environment != b.environment:
         yield f"the runs are of different environments: {a.environment} and {b.environment}"
+    if a.mode != b.mode:
+        yield f"the runs are of different kinds: {a.mode} and {b.mode}"
     if a.shard != b.shard:
         yield "the runs are different shards, or one of them is a whole run"
     for run in (a, b):

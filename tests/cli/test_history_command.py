@@ -275,3 +275,14 @@ def test_every_command_of_the_guide_runs(shop: CommandLine) -> None:
         words = command.replace("20261130-180448-k3f9x2", "previous").split()[1:]
         ended = shop.run(*words)
         assert ended.code == 0, (command, ended.said)
+
+
+def test_a_gate_that_was_skipped_is_kept_with_its_reason(shop: CommandLine) -> None:
+    shop.write("checks/c.toml", GOOD)
+    assert shop.run("gate", "--skip-verification", "AWS incident 123").code == 0
+    (run,) = json.loads(shop.run("history", "--json").out)["runs"]
+    assert (run["mode"], run["status"], run["exit_code"]) == ("gate", "inconclusive", 4)
+    assert "AWS incident 123" in run["reason"]
+    line = shop.run("history").out.splitlines()[3]
+    assert "gate" in line
+    assert "none finished" in line

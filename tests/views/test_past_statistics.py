@@ -164,9 +164,10 @@ def test_the_same_name_of_another_kind_is_another_item() -> None:
 
 def test_doubts_about_the_comparison_are_named() -> None:
     one = entry("a", outcome("x"), environment="staging", shard="1/2")
-    two = entry("b", outcome("x"), status="aborted")
+    two = entry("b", outcome("x"), status="aborted", mode="gate")
     assert difference(one, two).notices == (
         "the runs are of different environments: staging and prod",
+        "the runs are of different kinds: check and gate",
         "the runs are different shards, or one of them is a whole run",
         "run b was interrupted",
         "run a ended after run b began",
