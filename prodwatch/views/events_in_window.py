@@ -87,7 +87,7 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
     events = sorted((event for event in store.release.events if window.has(event.at, now)), key=lambda event: event.at)
     comparisons = compare_windows(store, window, now, better=better)
     rows = [
-        *_deployments(event for event in events if event.source in {"codedeploy", "appconfig"}),
+        *_deployments(store, (event for event in events if event.source in {"codedeploy", "appconfig"})),
         *_stacks(store, (event for event in events if event.source == "cloudformation")),
         *_traffic(store, (event for event in events if event.source == "lambda")),
         *_alarms(store, [event for event in events if event.source == "alarm"], window),
@@ -105,7 +105,7 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
     )
 
 
-def _deployments(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
+def _deployments(store: Store, events: Iterable[ReleaseEvent]) -> Iterable[Change]:
     for (subject, place), own_events in _by_subject(events).items():
         last = own_events[-1]
         pair = next(
@@ -122,7 +122,7 @@ def _deployments(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
             at=last.at,
             text=f"{'rollback' if back else 'deployment'}{versions}: {outcome}"
             + (f": {detail}" if detail else "")
-            + f" ({subject})",
+            + f" ({store.release.subject_of(last)})",
             place=place,
             bad=back or any(word in outcome.casefold() for word in _WRONG),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import Preferences
 from prodwatch.views.signals import signals
+from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import verdict_line
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
@@ -38,15 +40,15 @@ def project(project: CaseProject, monkeypatch: pytest.MonkeyPatch) -> CaseProjec
 
 
 @asynccontextmanager
-async def dashboard(project: CaseProject, scene: TwoAccounts) -> AsyncIterator[Bench]:
+async def dashboard(project: CaseProject, scene: TwoAccounts, *, window: Window | None = None) -> AsyncIterator[Bench]:
     """Run the app with its real session until every source has responded or failed."""
     os.environ["AWS_ENDPOINT_URL"] = scene.home.url
     project.configure(scene.tables)
     clock = SystemClock()
     store = Store(clock)
     loaded = load_project(root=project.project, env="t", environ={**project.environ, **os.environ})
-    session = LiveSession(loaded, store, clock)
-    facts = SessionFacts(environment="t", title="T", every_s=loaded.environment.rounds.every_s)
+    session = LiveSession(loaded, store, clock, window=window)
+    facts = SessionFacts(environment="t", title="T", every_s=loaded.environment.rounds.every_s, window=window)
     app = ProdwatchApp(store, session, environment=facts, clock=clock, preferences=Preferences(fps=0))
 
     def has_read() -> bool:
@@ -136,3 +138,19 @@ async def test_K17_a_place_of_which_nothing_can_be_read_hides_no_other(
                 about = [text for text in told if f"{service} {name}" in text]
                 assert about, (operation, told)
                 assert all(f" in {unread} was denied" in text or not unread for text in about), about
+
+
+async def test_K4_triage_names_the_place_of_each_change(project: CaseProject, served_world: World) -> None:
+    scene = TwoAccounts(served_world, PAY_EAST)
+    start = datetime.fromtimestamp(scene.now_s, UTC) - timedelta(minutes=15)
+    with scene.serving():
+        async with dashboard(project, scene, window=Window(start=start)) as bench:
+            verdict = verdict_line(bench.store, SystemClock().now(), window=Window(start=start))
+            assert verdict.status == "fail"
+            bad = [line for line in bench.painted() if "▲" in line]
+            assert len(bad) >= 2, bench.text
+            assert all(f" in {PAY_EAST} " in line or f" in {PAY_EAST}," in line for line in bad)
+            assert all(
+                rows(bench, "deployment v41 → v42", f"({unique_name(id_, place)})")
+                for place, id_ in scene.deployments.items()
+            )
