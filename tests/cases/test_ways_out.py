@@ -400,9 +400,13 @@ def shown(project: CaseProject) -> Iterator[Terminal]:
         yield here
 
 
-@pytest.mark.parametrize(
-    "row", [each for each in named("The dashboard") if each.values[0].phase == "request in flight"]
-)
+def pressed(phase: str) -> list[Any]:
+    """Return the dashboard's rows of a phase whose cause is a key, a signal or a closed terminal."""
+    others = {"crash", "journal cannot be written"}
+    return [row for row in named("The dashboard") if row.values[0].phase == phase and row.values[0].cause not in others]
+
+
+@pytest.mark.parametrize("row", pressed("request in flight"))
 def test_the_end_of_the_dashboard(row: Row, project: CaseProject, web: RawWeb) -> None:
     wait, _ = held(web, "/look")
     with dashboard(project) as here:
@@ -421,9 +425,7 @@ def test_the_end_of_the_dashboard(row: Row, project: CaseProject, web: RawWeb) -
     assert not journals(project)
 
 
-@pytest.mark.parametrize(
-    "row", [each for each in named("The dashboard") if each.values[0].phase == "before the first check"]
-)
+@pytest.mark.parametrize("row", pressed("before the first check"))
 def test_the_end_of_the_dashboard_before_its_first_check(row: Row, project: CaseProject, web: RawWeb) -> None:
     wait, _ = held(web, "/")
     project.environ["AWS_ENDPOINT_URL"] = web.url
@@ -444,7 +446,7 @@ def test_the_end_of_the_dashboard_before_its_first_check(row: Row, project: Case
     assert not journals(project)
 
 
-@pytest.mark.parametrize("row", [each for each in named("The dashboard") if each.values[0].phase == "cleanup"])
+@pytest.mark.parametrize("row", pressed("cleanup"))
 def test_an_interruption_while_the_dashboard_cleans_up(row: Row, project: CaseProject, web: RawWeb) -> None:
     wait, _ = held(web, "/look")
     wait_for_cleanup, release = held(web, "/gone")
@@ -501,14 +503,7 @@ def scripted(project: CaseProject, script: str) -> Iterator[Terminal]:
         yield here
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        row
-        for row in named("The dashboard")
-        if row.values[0].phase == "writing results" and row not in crashes("The dashboard")
-    ],
-)
+@pytest.mark.parametrize("row", pressed("writing results"))
 def test_an_interruption_while_the_dashboard_writes_its_last_lines(row: Row, project: CaseProject) -> None:
     closed = row.cause == "closed terminal"
     name, _, twice = row.cause.partition(" ")
