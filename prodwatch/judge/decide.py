@@ -155,9 +155,12 @@ def _not_measured(evidence: Evidence) -> Finding | None:
 
 def _unproven(evidence: Evidence) -> Finding | None:
     facts = evidence.facts
-    if facts.mode != "gate" or not facts.final or facts.require == "none":
+    if facts.mode != "gate" or not facts.final:
         return None
     open_ones = tuple(each for each in evidence.comparisons if each.status is Status.INCONCLUSIVE)
+    if facts.require == "none":
+        metrics = tuple(each for each in open_ones if each.kind == "metric")
+        return Finding(rule=Rule.UNPROVEN, status=Status.INCONCLUSIVE, comparisons=metrics) if metrics else None
     proven = {each.function for each in facts.comparisons if each.kind == "errors" and each.status is Status.PASS}
     known = proven | {each.function for each in open_ones}
     uncompared = tuple(each for each in facts.releases if _compared_name(each) not in known)
@@ -180,7 +183,7 @@ def _uncovered(evidence: Evidence) -> Finding | None:
 
 def _unattested(evidence: Evidence) -> Finding | None:
     measured = tuple(each for each in evidence.gating_with(Status.PASS, Status.DEGRADED))
-    served = any(each.canary.requests for each in evidence.facts.comparisons)
+    served = any(each.canary.requests for each in evidence.facts.comparisons if each.kind != "metric")
     if evidence.facts.mode != "gate" or served or not measured or not all(each.unattested for each in measured):
         return None
     return Finding(rule=Rule.UNATTESTED, status=Status.INCONCLUSIVE, checks=measured)
@@ -400,7 +403,7 @@ def _is_uncompared(evidence: Evidence) -> bool:
     """Return whether a release is under way with a previous version, which nothing compares the new one with."""
     if evidence.facts.window is not None:
         return False
-    compared = {each.function for each in evidence.facts.comparisons}
+    compared = {each.function for each in evidence.facts.comparisons if each.kind != "metric"}
     return any(
         each.phase in UNDER_WAY
         and (each.previous is not None or len(each.weights) > 1)

@@ -209,10 +209,15 @@ def _document(points: Sequence[MetricPoint], target: MetricTarget) -> dict[str, 
         "max": max(values),
         "last": values[-1],
     }
-    ns = _NS_PER_UNIT.get(target.unit or "")
-    if ns is not None and target.stat != "SampleCount":
+    ns = ns_per_unit(target)
+    if ns is not None:
         figures = {name: _durations(value, ns) for name, value in figures.items()}
     return {**figures, "points": len(points), "unit": target.unit or "None"}
+
+
+def ns_per_unit(target: MetricTarget) -> int | None:
+    """Return the nanoseconds of one unit of a metric's values; None when they are not times."""
+    return None if target.stat == "SampleCount" else _NS_PER_UNIT.get(target.unit or "")
 
 
 def _durations(value: Any, ns: int) -> Any:

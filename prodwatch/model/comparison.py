@@ -76,6 +76,8 @@ class ComparedVersion(msgspec.Struct, frozen=True, kw_only=True):
     """`p50`, `p90`, `p95`, `p99` of warm durations."""
     cold_starts: int = 0
     """Requests that began an environment, counted with the latency, which leaves them out."""
+    value: float | None = None
+    """Median of the periods of a metric, whose number is in `requests`; None for other kinds and without a period."""
 
 
 class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """Unique among the comparisons: function and kind, or the name of the metric."""
     function: str = ""
-    """Function whose versions are compared; empty for a metric."""
+    """Function whose versions are compared; of a metric, that of the main release."""
     basis: Basis
     status: Status
     """`fail`: worse, with the certainty asked for. `degraded`: worse, of a kind that never fails a release.
@@ -99,13 +101,16 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     canary: ComparedVersion
     baseline: ComparedVersion
     difference: float | None = None
-    """Share of the canary minus that of the baseline, -1 to 1; for latency, the ratio of the p95 minus 1."""
+    """Share of the canary minus that of the baseline, -1 to 1; for latency the ratio of the p95 minus 1, for a metric
+    that of its values."""
+    unit: str | None = None
+    """Unit of the values of a metric."""
     at_least: float | None = None
     """The difference that is shown at 99 %, whenever it is read; None when none is."""
     at_most: float | None = None
     """The difference that is not exceeded at 99 %, by one look at the end."""
     evidence: float = 1.0
-    """Ratio of the likelihood of the counts under harm to that under none."""
+    """Ratio of the likelihood of the counts under harm to that under none; for the ranks of a metric, 1/p."""
     needed: float = 1000.0
     """Evidence that a failure takes: the number of comparisons of the kind, divided by its share of false alarms."""
     requests_needed: int | None = None

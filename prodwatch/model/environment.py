@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -121,6 +122,11 @@ FUNCTION_FIGURES = frozenset(("errors", "p50", "p95", "p99", "requests/s", "thro
 """Names of the metrics that are derived for every watched function; a `[[metric]]` has another name."""
 
 
+VERSION_MARK = "${release.version}"
+RELEASE_VERSION = re.compile(r"(?<!\$)\$\{\s*release\.version\s*\}")
+"""The reference in a dimension by which a metric is read for both versions of a release."""
+
+
 class MetricTarget(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A CloudWatch metric to show and, if it has assertions, to judge."""
 
@@ -137,6 +143,22 @@ class MetricTarget(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     period_s: int = 60
     account: str | None = None
     region: str | None = None
+    by_version: dict[str, str] = {}
+    """Filled dimensions in which `${release.version}` is left as written; empty where none names the version."""
+
+    @property
+    def is_by_version(self) -> bool:
+        """Whether a dimension names the version under release, so that both versions are read and compared."""
+        return bool(self.by_version) or any(map(RELEASE_VERSION.search, self._texts()))
+
+    def dimensions_of(self, version: str) -> dict[str, str]:
+        """Return the dimensions of one version."""
+        return {name: value.replace(VERSION_MARK, version) for name, value in self.by_version.items()}
+
+    def _texts(self) -> Iterable[str]:
+        # A file may write the whole table as one reference.
+        written: object = self.dimensions
+        return written.values() if isinstance(written, dict) else ()
 
 
 def metric_labels(metrics: Iterable[MetricTarget]) -> list[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.comparison import ComparisonResult, Coverage, RequestBatch, SignatureResult
-from prodwatch.model.environment import Environment, FunctionTarget
+from prodwatch.model.environment import Environment, FunctionTarget, MetricTarget
 from prodwatch.model.event import RunEvent
 from prodwatch.model.identity import FunctionId
 from prodwatch.model.release import ReleaseId
@@ -50,9 +50,10 @@ class ChecksDefined(msgspec.Struct, frozen=True, kw_only=True, tag="checks_defin
 
 
 class FunctionsWatched(msgspec.Struct, frozen=True, kw_only=True, tag="functions_watched"):
-    """The functions whose requests are counted from now on, with their log groups."""
+    """The functions whose requests are counted from now on, with their log groups, and the metrics, as filled."""
 
     functions: tuple[FunctionTarget, ...]
+    metrics: tuple[MetricTarget, ...] = ()
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True, tag="delivered"):

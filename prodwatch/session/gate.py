@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.clock import Clock
+from prodwatch.judge.comparison.metric_comparison import FEWEST_PERIODS
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Decision, Rule
 from prodwatch.judge.facts import Facts
@@ -26,6 +27,7 @@ from prodwatch.session.gate_result import GateRecord, gate_result
 from prodwatch.session.gate_subject import Subject, Watched, replaced, subject_of, watched_releases
 from prodwatch.session.live import LiveSession
 from prodwatch.session.recorder import Recorder
+from prodwatch.session.metric_comparisons import SERIES_S
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
 from prodwatch.text.redact import Redactor
@@ -38,8 +40,6 @@ ATTEST_S = 600.0
 """Longest wait for the expected version to serve."""
 SETTLE_S = 60.0
 """Time after the shift from which checks count: connections and caches of the old version are gone by then."""
-SERIES_S = 120.0
-"""Time after the shift from which points of CloudWatch count: earlier ones mix both sides of the shift."""
 SERIES_READ_S = 60.0
 """Longest time between two readings of the metrics."""
 ASLEEP_S = 30.0
@@ -285,6 +285,14 @@ class Gate:
             series_from = shifted_at + timedelta(seconds=SERIES_S + period_s)
             # The first point that counts must have been read.
             ends.append(series_from + timedelta(seconds=SETTLED_AFTER_S + SERIES_READ_S))
+        if self._subjects:
+            # The fewest periods that two versions are compared on; the first one may begin a period later.
+            ends += [
+                shifted_at
+                + timedelta(seconds=SERIES_S + (FEWEST_PERIODS + 1) * each.period_s + SETTLED_AFTER_S + SERIES_READ_S)
+                for each in self._environment.metrics
+                if each.gate and each.is_by_version
+            ]
         self._ends_at = max(ends)
         self._evidence.plan(self._subjects, shifted_at, self._ends_at, series_from)
 

@@ -143,8 +143,8 @@ class LiveSession:
         self._runner = engine.runner
         await self._learn_secrets(engine)
         self._note_opened()
-        self._store.note(FunctionsWatched(functions=environment.functions))
-        self._comparisons.watch(environment.functions)
+        self._store.note(FunctionsWatched(functions=environment.functions, metrics=environment.metrics))
+        self._comparisons.watch(environment.functions, environment.metrics)
         if self._window is not None and past:
             from prodwatch.session.past import PastReader
 

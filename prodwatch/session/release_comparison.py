@@ -14,7 +14,7 @@ from prodwatch.judge.comparison.signature_comparison import SeenSignature, Signa
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch, SignatureResult
-from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature
+from prodwatch.model.environment import Baseline, Compare, FunctionTarget, KnownSignature, MetricTarget
 from prodwatch.model.evidence import LastWeekRead, Looked
 from prodwatch.model.identity import FunctionId, GroupId, unique_name
 from prodwatch.model.release import (
@@ -27,6 +27,7 @@ from prodwatch.model.release import (
 )
 from prodwatch.model.signal import UNREADABLE, ReleaseState, SourcePhase
 from prodwatch.session.configuration_comparison import ConfigurationComparison
+from prodwatch.session.metric_comparisons import MetricComparisons
 from prodwatch.session.version_counts import CountedMinutes, counted_minutes
 from prodwatch.store.request_ledger import RequestLedger
 from prodwatch.store.store import Store
@@ -66,16 +67,25 @@ class ReleaseComparisons:
         self._compared: dict[_Key, _ComparedRelease] = {}
         self._configurations: dict[ReleaseId, ConfigurationComparison] = {}
         self._watched: dict[tuple[FunctionId, GroupId], _WatchedFunction] = {}
+        self._metrics = MetricComparisons(store, limits)
         self.batches: list[RequestBatch] = []
         """Batches closed by the latest update, in the order of time."""
 
-    def watch(self, functions: Iterable[FunctionTarget]) -> None:
-        """Count the requests of these functions from now on, so that a later release has a time before it."""
+    def watch(self, functions: Iterable[FunctionTarget], metrics: Sequence[MetricTarget] = ()) -> None:
+        """Count the requests of these functions from now on, so that a later release has a time before it.
+
+        The filled `metrics` are compared, too.
+        """
         watched = tuple(functions)
         for each in watched:
             self._watch(each.id, each.group_id)
+        self._metrics.watch(metrics)
+        self.expect(watched)
+
+    def expect(self, functions: Iterable[FunctionTarget]) -> None:
+        """Keep releases of these functions from green until one look at them, unless nothing is compared."""
         if self._baseline == "auto" and (self._limits.errors or self._limits.latency or self._limits.signatures):
-            self._store.compare(each.id for each in watched)
+            self._store.compare(each.id for each in functions)
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""
@@ -110,6 +120,8 @@ class ReleaseComparisons:
         self._compare_configurations(closed, now)
         comparisons = [each for compared in present.values() for each in compared.results()]
         comparisons += [each for compared in self._configurations.values() for each in compared.results()]
+        if self._baseline == "auto":
+            comparisons += self._metrics.update(now)
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
         covered = [counts.result() for compared in present.values() for counts in compared.routes]
         coverage = coverage_of(covered, self._limits.coverage)

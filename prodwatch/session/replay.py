@@ -95,7 +95,7 @@ class Replay:
 def _compare(comparisons: ReleaseComparisons, evidence: FunctionsWatched | Looked | LastWeekRead) -> None:
     match evidence:
         case FunctionsWatched():
-            comparisons.watch(evidence.functions)
+            comparisons.watch(evidence.functions, evidence.metrics)
         case Looked():
             comparisons.update(evidence.at)
         case LastWeekRead():

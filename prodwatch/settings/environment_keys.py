@@ -148,7 +148,12 @@ SECTIONS = (
             ),
             Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),
             Key(name="metric", kind="text", required=True, doc="Metric name."),
-            Key(name="dimensions", kind="table", doc="Dimension = value, for all dimensions of the metric."),
+            Key(
+                name="dimensions",
+                kind="table",
+                doc="Dimension = value, for all dimensions of the metric. With `${release.version}` in a value, the "
+                "metric is read for both versions of a release and compared.",
+            ),
             Key(
                 name="stat",
                 kind="text",

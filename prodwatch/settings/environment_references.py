@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.model.environment import Environment
+from prodwatch.model.environment import RELEASE_VERSION, Environment
 from prodwatch.settings.environment_keys import SECTIONS
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.template import TemplateSyntaxError, parse_template
@@ -31,7 +31,10 @@ def follow_environment(top: TomlCursor, environment: Environment, names: Defined
     used: set[str] = set()
     pending: set[str] = set()
     for name in _LATE:
-        pending |= follow(top.at(name).named(f"[{name}]"), top.document.data.get(name), watched)
+        written = top.document.data.get(name)
+        if name == "metric":
+            written = _without_version(written)
+        pending |= follow(top.at(name).named(f"[{name}]"), written, watched)
     # A variable of a watched table is limited like the table itself.
     for allowed, more in ((watched, pending), (names, set(needed))):
         pending = more & set(environment.vars) - used
@@ -45,6 +48,20 @@ def follow_environment(top: TomlCursor, environment: Environment, names: Defined
             # A syntax error is a mistake even in a variable that is not used.
             list(references_in(_cursor(top, name), written))
         report_circle(_cursor(top, name), name, environment.vars)
+
+
+def _without_version(metrics: Any) -> Any:
+    """Return the tables of metrics with the version under release masked in their dimensions, its only place."""
+
+    def masked(value: Any) -> Any:
+        return RELEASE_VERSION.sub(lambda found: "v" * len(found[0]), value) if isinstance(value, str) else value
+
+    return [
+        {**each, "dimensions": {name: masked(value) for name, value in each["dimensions"].items()}}
+        if isinstance(each, Mapping) and isinstance(each.get("dimensions"), Mapping)
+        else each
+        for each in (metrics if isinstance(metrics, list) else ())
+    ] or metrics
 
 
 def report_circle(cursor: TomlCursor, name: str, vars_: Mapping[str, Any]) -> None:

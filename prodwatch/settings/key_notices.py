@@ -7,6 +7,7 @@ from typing import Any
 
 from prodwatch.assertions import parse
 from prodwatch.model.check import CheckDefinition
+from prodwatch.model.environment import RELEASE_VERSION
 from prodwatch.probes import registry
 from prodwatch.settings.problems import TomlCursor
 
@@ -43,8 +44,17 @@ def _gates_without_assertions(top: TomlCursor) -> list[str]:
     return [
         f"{top.at('metric', number, 'gate').position}: gate has no effect: the metric has neither expect nor warn"
         for number, table in enumerate(tables if isinstance(tables, list) else ())
-        if isinstance(table, dict) and table.get("gate") is True and not {"expect", "warn"} & table.keys()
+        if isinstance(table, dict)
+        and table.get("gate") is True
+        and not {"expect", "warn"} & table.keys()
+        and not _names_the_version(table.get("dimensions"))
     ]
+
+
+def _names_the_version(dimensions: object) -> bool:
+    """Return whether the metric is compared between the versions of a release, which gates too."""
+    texts = dimensions.values() if isinstance(dimensions, dict) else ()
+    return any(isinstance(each, str) and RELEASE_VERSION.search(each) for each in texts)
 
 
 def _is_written(top: TomlCursor, path: tuple[str, ...]) -> bool:

@@ -12,6 +12,7 @@ from prodwatch.clock import Clock
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import Environment, LogTarget, UnfilledTarget, place_of
 from prodwatch.model.identity import HOME, Place
+from prodwatch.model.release import main_release
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
@@ -153,6 +154,7 @@ def build_sources(
                 clock=clock,
                 since=since,
                 versions_of=release.versions_of,
+                release_of=lambda: main_release(release.states.values(), clock.now()),
             )
         )
     is_deployed = environment.release.appconfig or (environment.functions and environment.release.codedeploy)

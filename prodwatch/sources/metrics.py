@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.judge.signals import is_judged, metric_signal, unread_metric
@@ -22,6 +24,7 @@ from prodwatch.model.signal import (
     MetricPoint,
     MetricSeries,
     Record,
+    ReleaseState,
 )
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -114,14 +117,22 @@ class MetricSource(PollingSource):
         clock: Clock,
         since: datetime,
         versions_of: VersionsOf,
+        release_of: Callable[[], ReleaseState | None] | None = None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        """`release_of` returns the main release, for metrics with its version in a dimension: both are read.
+
+        Without it their dimensions are read as filled, for a single reading.
+        """
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
         self._functions = tuple(functions)
         self._targets = tuple(zip(targets, configured_keys(targets), strict=True))
         self._since = since
         self._versions_of = versions_of
+        self._release_of = release_of
+        self._present: dict[MetricKey, tuple[MetricKey, ...]] = {key: (key,) for _, key in self._targets}
+        """Key of a configured metric → keys of its series as of the latest poll, that of the new version first."""
         self._age = clock.now() - since
         self._minute_s = retained_period_s(MINUTE_S, self._age)
         self._data: dict[Place, _PlaceData] = {}
@@ -164,9 +175,13 @@ class MetricSource(PollingSource):
             queries.setdefault((function.account, function.region), []).extend(
                 _SeriesQuery(key, self._minute_s, settles_after_s) for key in raw_keys(function, versions[function])
             )
+        release = self._release_of() if self._release_of is not None else None
         for target, key in self._targets:
             period_s = retained_period_s(target.period_s, self._age)
-            queries.setdefault((target.account, target.region), []).append(_SeriesQuery(key, period_s, SETTLED_AFTER_S))
+            keys = self._present[key] = self._keys_of(target, key, release)
+            queries.setdefault((target.account, target.region), []).extend(
+                _SeriesQuery(each, period_s, SETTLED_AFTER_S) for each in keys
+            )
         await self._read_places(queries, now)
         records: list[Record] = [EvaluatedSignals(kind="metric", results=self._evaluated(now))]
         unplaced = list(self._targets)
@@ -176,6 +191,24 @@ class MetricSource(PollingSource):
                 unplaced = []
             records += self._derived(function, versions[function])
         return [*records, *self._configured_series(unplaced)]
+
+    def _keys_of(self, target: MetricTarget, key: MetricKey, release: ReleaseState | None) -> tuple[MetricKey, ...]:
+        """Return the series of a configured metric: of both versions where a dimension names the one under release."""
+        if not target.by_version or self._release_of is None:
+            return (key,)
+        if release is None or release.version is None:
+            return ()
+        versions = dict.fromkeys((release.version, release.previous))
+        return tuple(
+            msgspec.structs.replace(
+                key,
+                dimensions=tuple(sorted(target.dimensions_of(version).items())),
+                version=version,
+                function=release.function,
+            )
+            for version in versions
+            if version is not None
+        )
 
     def _derived(self, function: FunctionTarget, versions: FunctionVersions) -> list[MetricSeries]:
         return derived_series(
@@ -199,7 +232,12 @@ class MetricSource(PollingSource):
         return name + places.suffix(function.name, place_of(function))
 
     def _configured_series(self, targets: Iterable[tuple[MetricTarget, MetricKey]]) -> list[Record]:
-        return [series for target, key in targets if (series := self._series(target, key)) is not None]
+        return [
+            series
+            for target, key in targets
+            for each in self._present[key]
+            if (series := self._series(target, each)) is not None
+        ]
 
     def _series(self, target: MetricTarget, key: MetricKey) -> MetricSeries | None:
         raw = self._data[(target.account, target.region)].series.get(key)
@@ -219,8 +257,17 @@ class MetricSource(PollingSource):
         )
 
     def _evaluated(self, now: datetime) -> tuple[SignalResult, ...]:
-        """Return the evaluation of the configured metrics that have assertions, from the points read so far."""
-        return tuple(self._signal(target, key, now) for target, key in self._targets if is_judged(target))
+        """Return the evaluation of the configured metrics that have assertions, from the points read so far.
+
+        Of a metric that is read for both versions, the new one's points are judged.
+        """
+        return tuple(
+            self._signal(target, self._present[key][0], now)
+            if self._present[key]
+            else unread_metric(target, "the version under release is not known", Reason.NO_DATA)
+            for target, key in self._targets
+            if is_judged(target)
+        )
 
     def _signal(self, target: MetricTarget, key: MetricKey, now: datetime) -> SignalResult:
         place = (target.account, target.region)

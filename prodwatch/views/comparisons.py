@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from prodwatch.judge.comparison.metric_comparison import format_metric
 from prodwatch.judge.comparison.version_comparison import format_percent
 from prodwatch.model.comparison import Basis, ComparedVersion, ComparisonKind, ComparisonResult, SignatureResult
 from prodwatch.model.release import UNDER_WAY, present_releases
@@ -155,8 +156,8 @@ def _row(result: ComparisonResult, *, several: bool) -> ComparisonRow:
         id=result.id,
         function=result.function,
         signal=f"{result.function} {signal}" if several and result.function else signal,
-        old=_value(result.baseline, quantiles=quantiles),
-        new=_value(result.canary, quantiles=quantiles),
+        old=_value(result.baseline, result.unit, quantiles=quantiles),
+        new=_value(result.canary, result.unit, quantiles=quantiles),
         effect=_effect(result),
         evidence=_number(result.evidence) if filled is not None else "",
         threshold=f"of {_number(result.needed)}" if filled is not None else "",
@@ -175,6 +176,9 @@ def _note(result: ComparisonResult) -> str:
         return result.message.partition(": ")[2] or result.message
     if result.kind == "latency":
         return _quantiles(result)
+    if result.kind == "metric":
+        against = "before the release" if result.basis == "before/after" else "the old version"
+        return f"{result.canary.requests} periods, against {against}{'' if result.gate else '; never fails a release'}"
     return "" if result.gate else "never fails a release"
 
 
@@ -197,7 +201,9 @@ def _cold_starts(result: ComparisonResult, *, several: bool) -> ComparisonRow:
     )
 
 
-def _value(side: ComparedVersion, *, quantiles: bool) -> str:
+def _value(side: ComparedVersion, unit: str | None, *, quantiles: bool) -> str:
+    if side.value is not None:
+        return format_metric(side.value, unit)
     if quantiles:
         return format_ms(side.quantiles_ms[_SHOWN]) if _SHOWN in side.quantiles_ms else ""
     return "" if side.share is None else format_percent(side.share)
@@ -206,7 +212,7 @@ def _value(side: ComparedVersion, *, quantiles: bool) -> str:
 def _effect(result: ComparisonResult) -> str:
     if result.difference is None:
         return ""
-    if result.kind == "latency":
+    if result.kind in {"latency", "metric"}:
         return f"{result.difference * 100:+.0f} %"
     text = f"{result.difference * 100:+.1f} points"
     least = None if result.at_least is None else f"{result.at_least * 100:.1f}"

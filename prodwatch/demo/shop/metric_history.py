@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from prodwatch.demo.shop.functions import API_ID, API_STAGE, ORDERS
@@ -54,6 +54,8 @@ class MetricHistory:
             for metric in ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"):
                 yield series("AWS/SQS", metric, QueueName=queue)
         yield series("Shop", "CheckoutMs", service="orders")
+        for version in (release.previous, release.version):
+            yield series("Shop", "CheckoutMs", service="orders", version=version)
 
     def samples(self, key: Series, start_s: int, end_s: int) -> Iterator[MetricSample]:
         """Yield the samples of one series whose minute lies in [start, end), in order."""
@@ -85,10 +87,11 @@ class MetricHistory:
             views = [{"FunctionName": name}]
             if name == ORDERS:
                 views.append(alias)
-                placed = [
-                    request.duration_ms + 8 for request in requests if request.operation == PLACE and not request.failed
-                ]
-                metrics[series("Shop", "CheckoutMs", service="orders")] = Counter(placed)
+                placed = [each for each in requests if each.operation == PLACE and not each.failed]
+                metrics[series("Shop", "CheckoutMs", service="orders")] = _checkouts(placed)
+                for version in sorted({each.version for each in placed}):
+                    own = _checkouts(each for each in placed if each.version == version)
+                    metrics[series("Shop", "CheckoutMs", service="orders", version=version)] = own
                 for version, counted in _by_version(requests).items() if weighted else ():
                     metrics.update(_lambda_series(counted, [{**alias, "ExecutedVersion": version}]))
             metrics.update(_lambda_series(_invocations(requests) | _concurrency(requests), views))
@@ -105,6 +108,10 @@ class MetricHistory:
             yield series("AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName=queue), Counter([age])
             waiting = float(busy and round(1 + wave))
             yield series("AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=queue), Counter([waiting])
+
+
+def _checkouts(placed: Iterable[Request]) -> Values:
+    return Counter(each.duration_ms + 8 for each in placed)
 
 
 QUEUES = {"shop-inbox": True, "shop-outbox": True, "shop-inbox-dlq": False, "shop-outbox-dlq": False}

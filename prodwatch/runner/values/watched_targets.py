@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from prodwatch.assertions import AssertionSyntaxError, parse
 from prodwatch.clock import Clock
 from prodwatch.model.environment import (
+    RELEASE_VERSION,
+    VERSION_MARK,
     AlarmTarget,
     Environment,
     FunctionTarget,
@@ -125,7 +127,14 @@ class _Filler:
         if isinstance(table, FunctionTarget) and values["name"].startswith("arn:"):
             message = f"{values['name']} is an ARN, not a name; append | arn('id') to the reference"
             raise UnresolvedError(Reference("", ()), message)
+        if isinstance(table, MetricTarget) and table.is_by_version:
+            values["by_version"] = {self._text(key): self._but_version(each) for key, each in table.dimensions.items()}
         return replace(target, **values)
+
+    def _but_version(self, text: str) -> str:
+        """Return a filled text in which the version under release is left open: it changes while a session runs."""
+        parts = RELEASE_VERSION.split(text)
+        return VERSION_MARK.join(self._text(each) if each else "" for each in parts)
 
     def _leave_out(
         self,
