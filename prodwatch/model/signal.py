@@ -217,6 +217,11 @@ class MetricKey(msgspec.Struct, frozen=True, order=True):
     function: str = ""
     """Function that `version` belongs to; empty for a series without one."""
 
+    @property
+    def is_exceedance(self) -> bool:
+        """Whether it counts durations of a version above a limit: evidence of a comparison, which no table shows."""
+        return not self.label and bool(self.function) and self.metric == "Duration" and self.stat.startswith("TC(")
+
 
 class MetricPoint(msgspec.Struct, frozen=True, order=True, gc=False):
     """One value of one period; `timestamp_s` is the start of the period, epoch seconds."""

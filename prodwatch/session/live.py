@@ -200,6 +200,7 @@ class LiveSession:
             logs_since=window.lines_from(now) if window else now - self._lines_before,
             since=window.compared_from(now) if window else now - SIGNALS_BEFORE,
             own_traces=self._store.own.traces_between,
+            exceedances_of=self._comparisons.exceedances_of,
         )
 
     async def _week_before(self, engine: Engine, window: Window, sources: Sequence[Source]) -> None:

@@ -128,7 +128,7 @@ class _ComparedMetric:
             yield from (each for each in series.points if each.settled and each.timestamp_s not in self._taken)
 
     def _value(self, series: MetricSeries | None, at_s: int) -> float | None:
-        """Return a settled value; events that were not counted in a period that was read are none."""
+        """Return a settled value; events that were not counted in a period that was read count as 0."""
         if series is None:
             return None
         value = next((each.value for each in series.points if each.timestamp_s == at_s and each.settled), None)

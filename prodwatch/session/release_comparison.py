@@ -28,7 +28,7 @@ from prodwatch.model.release import (
 from prodwatch.model.signal import UNREADABLE, ReleaseState, SourcePhase
 from prodwatch.session.configuration_comparison import ConfigurationComparison
 from prodwatch.session.metric_comparisons import MetricComparisons
-from prodwatch.session.version_counts import CountedMinutes, counted_minutes
+from prodwatch.session.version_counts import CountedDurations, CountedMinutes, counted_minutes, usual_durations
 from prodwatch.store.request_ledger import RequestLedger
 from prodwatch.store.store import Store
 from prodwatch.text.parse_user_times import instant_of
@@ -128,6 +128,17 @@ class ReleaseComparisons:
         looked_at = frozenset(release_id(each.release) for each in present.values() if each.is_looked_at(self._store))
         self._store.set_comparisons(tuple(comparisons), tuple(signatures), coverage, compared=looked_at)
 
+    def exceedances_of(self, function: FunctionTarget) -> tuple[tuple[str, str], ...]:
+        """Return version and statistic of the durations that CloudWatch has to count for a function's release."""
+        return tuple(
+            dict.fromkeys(
+                needed
+                for each in self._compared.values()
+                if each.release.id == function.id
+                for needed in each.exceedances
+            )
+        )
+
     def without_last_week(self) -> tuple[ReleaseState, ...]:
         """Return the releases that only time can be compared with, and whose same time a week ago was not read."""
         configurations = (each.without_last_week() for each in self._configurations.values())
@@ -226,6 +237,8 @@ class _ComparedRelease:
         self._unreadable_since: datetime | None = None
         self._minutes: CountedMinutes | None = None
         """None while requests are counted from log lines."""
+        self._durations: CountedDurations | None = None
+        """None as well while the old version's usual durations are not known."""
 
     def choose_basis(
         self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool
@@ -246,7 +259,17 @@ class _ComparedRelease:
             )
             for each in self._last_week or ():
                 self.versions.add_last_week(each)
+        if self._durations is None and (usual := usual_durations(store, release)) is not None:
+            self._durations = CountedDurations(usual, tuple(map(self.versions.latency_limit, usual)))
+        if self._durations is not None:
+            for strata in self._durations.take(store, release):
+                self.versions.add_exceeding(strata)
         return self._minutes.take(store, release)
+
+    @property
+    def exceedances(self) -> tuple[tuple[str, str], ...]:
+        """Version and statistic of the durations by count that this comparison needs; empty while it needs none."""
+        return self._durations.series(self.release) if self._durations is not None else ()
 
     def _why_by_count(self, store: Store, release: ReleaseState, now: datetime, *, is_mixed: bool) -> str | None:
         """Return why the requests cannot be counted from log lines, None while they can or nothing was counted."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from prodwatch.judge.comparison.latency import FEWEST_TO_CALIBRATE
+from prodwatch.judge.comparison.strata import Stratum
+from prodwatch.judge.comparison.version_comparison import COUNTED_QUANTILES
 from prodwatch.model.comparison import RequestBatch, VersionCounts
 from prodwatch.model.identity import unique_name
 from prodwatch.model.signal import MetricSeries, ReleaseState
@@ -9,6 +15,8 @@ from prodwatch.store.metrics import MetricStore
 from prodwatch.store.request_ledger import UNKNOWN_VERSION
 from prodwatch.store.store import Store, Topic
 
+WARM_UP_S = 120.0
+"""Time after the shift whose durations are not compared by count."""
 _RATE, _SHARE = ("Invocations", "rate"), ("Errors", "share")
 
 
@@ -43,6 +51,84 @@ class CountedMinutes:
             )
             for each in minutes
         )
+
+
+class CountedDurations:
+    """Durations of one release above limits that are fixed before it, per minute and version."""
+
+    def __init__(self, usual_ms: Sequence[float], limits_ms: Sequence[float]) -> None:
+        """`usual_ms` are the old version's quantiles, `limits_ms` what the new one may take instead."""
+        self._old_stats = tuple(map(_exceedance, usual_ms))
+        self._new_stats = tuple(map(_exceedance, limits_ms))
+        self._taken: set[int] = set()
+
+    def series(self, release: ReleaseState) -> tuple[tuple[str, str], ...]:
+        """Return version and statistic of each series that has to be read."""
+        new, old = release.version or "", release.previous or ""
+        return (*((old, each) for each in self._old_stats), *((new, each) for each in self._new_stats))
+
+    def take(self, store: Store, release: ReleaseState) -> list[tuple[Stratum, ...]]:
+        """Return the minutes that have become known since the last call, one stratum per quantile.
+
+        The first minutes after the shift are left out: CloudWatch cannot tell requests that warm an environment up.
+        """
+        started_s = release.started_at.timestamp() if release.started_at is not None else 0.0
+        new, old = release.version or "", release.previous or ""
+        counted = {
+            (version, stat): {
+                point.timestamp_s: round(point.value)
+                for series in _series(store.metrics, release, version, "Duration", stat)
+                for point in series.points
+                if point.settled
+            }
+            for version, stat in self.series(release)
+        }
+        strata = []
+        for minute in counted_minutes(store, release):
+            at_s = minute.start_ms // 1000
+            if at_s in self._taken or at_s < started_s + WARM_UP_S:
+                continue
+            served, usual = minute.of(new).requests, minute.of(old).requests
+            above = [counted[new, stat].get(at_s) for stat in self._new_stats]
+            below = [counted[old, stat].get(at_s) for stat in self._old_stats]
+            if not served or not usual or None in (*above, *below):
+                continue
+            self._taken.add(at_s)
+            strata.append(
+                tuple(
+                    Stratum(served, min(served, slow or 0), usual, min(usual, slower or 0))
+                    for slow, slower in zip(above, below, strict=True)
+                )
+            )
+        return strata
+
+
+def usual_durations(store: Store, release: ReleaseState) -> tuple[float, ...] | None:
+    """Return the old version's quantiles in ms before the release; None with too few requests to know them."""
+    if release.started_at is None or release.previous is None:
+        return None
+    started_s = release.started_at.timestamp()
+    counts = _counts(store.metrics, release, release.previous)
+    before = sum(each.requests for at_s, (period_s, each) in counts.items() if at_s + period_s <= started_s)
+    if before < FEWEST_TO_CALIBRATE:
+        return None
+    quantiles = []
+    for stat in COUNTED_QUANTILES:
+        values = [
+            point.value
+            for series in _series(store.metrics, release, release.previous, "Duration", stat)
+            for point in series.points
+            if point.settled and point.timestamp_s + series.period_s <= started_s
+        ]
+        if not values:
+            return None
+        quantiles.append(median(values))
+    return tuple(quantiles)
+
+
+def _exceedance(limit_ms: float) -> str:
+    """Return CloudWatch's statistic that counts values above a limit."""
+    return f"TC({limit_ms:.3f}:)"
 
 
 def counted_minutes(store: Store, release: ReleaseState) -> list[RequestBatch]:
@@ -91,14 +177,8 @@ def minutes_of_all_versions(metrics: MetricStore, release: ReleaseState) -> tupl
 
 def _counts(metrics: MetricStore, release: ReleaseState, version: str | None) -> dict[int, tuple[int, VersionCounts]]:
     """Return start of the period → its length in seconds and its counts, where both series have settled."""
-    found: dict[tuple[str, str], MetricSeries] = {}
-    for key, series in metrics.series.items():
-        if (key.function, key.version, key.place) != (release.function, version, release.place):
-            continue
-        alias = dict(key.dimensions).get("Resource", release.function)
-        if alias == release.id.subject:
-            found[key.metric, key.stat] = series
-    rate, share = found.get(_RATE), found.get(_SHARE)
+    rate = next(_series(metrics, release, version, *_RATE), None)
+    share = next(_series(metrics, release, version, *_SHARE), None)
     if rate is None or share is None:
         return {}
     shares = {point.timestamp_s: point.value for point in share.points if point.settled}
@@ -109,3 +189,15 @@ def _counts(metrics: MetricStore, release: ReleaseState, version: str | None) ->
             failed = min(requests, round(requests * shares[point.timestamp_s] / 100))
             counts[point.timestamp_s] = rate.period_s, VersionCounts(requests=requests, failed=failed)
     return counts
+
+
+def _series(
+    metrics: MetricStore, release: ReleaseState, version: str | None, metric: str, stat: str
+) -> Iterator[MetricSeries]:
+    """Yield the series of a version of the release's function and alias."""
+    for key, series in metrics.series.items():
+        if (key.function, key.version, key.place) != (release.function, version, release.place):
+            continue
+        alias = dict(key.dimensions).get("Resource", release.function)
+        if (key.namespace, key.metric, key.stat, alias) == ("AWS/Lambda", metric, stat, release.id.subject):
+            yield series

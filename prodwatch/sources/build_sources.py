@@ -17,7 +17,7 @@ from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
 from prodwatch.sources.logs.source import LogSource
-from prodwatch.sources.metrics import MetricSource
+from prodwatch.sources.metrics import ExceedancesOf, MetricSource
 from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.traces import SPANS_GROUP, ServiceGraphSource, TraceSource
@@ -104,6 +104,7 @@ def build_sources(
     logs_since: datetime,
     since: datetime,
     own_traces: OwnTraces = lambda _start_s, _end_s: (),
+    exceedances_of: ExceedancesOf = lambda _function: (),
 ) -> list[Source]:
     """Build every source that the environment configures.
 
@@ -154,6 +155,7 @@ def build_sources(
                 clock=clock,
                 since=since,
                 versions_of=release.versions_of,
+                exceedances_of=exceedances_of,
                 release_of=lambda: main_release(release.states.values(), clock.now()),
             )
         )

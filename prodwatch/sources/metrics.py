@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +35,7 @@ from prodwatch.sources.lambda_metrics import (
     RawSeries,
     derived_series,
     raw_keys,
+    series_key,
     settled_span,
 )
 from prodwatch.sources.poll_loop import PollingSource
@@ -80,6 +81,7 @@ _LONGEST_RETENTION = timedelta(days=455)
 
 Place = tuple[str | None, str | None]
 """Account and region."""
+ExceedancesOf = Callable[[FunctionTarget], Sequence[tuple[str, str]]]
 VersionsOf = Callable[[FunctionTarget], FunctionVersions]
 
 
@@ -118,11 +120,13 @@ class MetricSource(PollingSource):
         since: datetime,
         versions_of: VersionsOf,
         release_of: Callable[[], ReleaseState | None] | None = None,
+        exceedances_of: ExceedancesOf = lambda _function: (),
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         """`release_of` returns the main release, for metrics with its version in a dimension: both are read.
 
-        Without it their dimensions are read as filled, for a single reading.
+        Without it their dimensions are read as filled, for a single reading. `exceedances_of` returns versions and the
+        statistics that count their long durations, for comparisons that need them.
         """
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
@@ -131,6 +135,7 @@ class MetricSource(PollingSource):
         self._since = since
         self._versions_of = versions_of
         self._release_of = release_of
+        self._exceedances_of = exceedances_of
         self._present: dict[MetricKey, tuple[MetricKey, ...]] = {key: (key,) for _, key in self._targets}
         """Key of a configured metric → keys of its series as of the latest poll, that of the new version first."""
         self._age = clock.now() - since
@@ -173,7 +178,8 @@ class MetricSource(PollingSource):
         for function in self._functions:
             settles_after_s = _settles_after_s(versions[function])
             queries.setdefault((function.account, function.region), []).extend(
-                _SeriesQuery(key, self._minute_s, settles_after_s) for key in raw_keys(function, versions[function])
+                _SeriesQuery(key, self._minute_s, settles_after_s)
+                for key in (*raw_keys(function, versions[function]), *self._exceedance_keys(function))
             )
         release = self._release_of() if self._release_of is not None else None
         for target, key in self._targets:
@@ -190,6 +196,7 @@ class MetricSource(PollingSource):
                 records += self._configured_series(unplaced)
                 unplaced = []
             records += self._derived(function, versions[function])
+            records += self._exceedances(function, _settles_after_s(versions[function]))
         return [*records, *self._configured_series(unplaced)]
 
     def _keys_of(self, target: MetricTarget, key: MetricKey, release: ReleaseState | None) -> tuple[MetricKey, ...]:
@@ -209,6 +216,21 @@ class MetricSource(PollingSource):
             for version in versions
             if version is not None
         )
+
+    def _exceedance_keys(self, function: FunctionTarget) -> list[MetricKey]:
+        return [series_key(function, "Duration", stat, version) for version, stat in self._exceedances_of(function)]
+
+    def _exceedances(self, function: FunctionTarget, settles_after_s: float) -> Iterator[MetricSeries]:
+        data = self._data[(function.account, function.region)].series
+        for key in self._exceedance_keys(function):
+            raw = data.get(key)
+            if raw is not None and raw.points:
+                settled_before_s = raw.to_s - settles_after_s
+                points = (
+                    MetricPoint(at_s, value, at_s + self._minute_s <= settled_before_s)
+                    for at_s, value in sorted(raw.points.items())
+                )
+                yield MetricSeries(key=key, unit="Count", period_s=self._minute_s, points=tuple(points))
 
     def _derived(self, function: FunctionTarget, versions: FunctionVersions) -> list[MetricSeries]:
         return derived_series(

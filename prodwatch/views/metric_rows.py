@@ -50,6 +50,8 @@ def rows_of(all_series: Iterable[MetricSeries]) -> dict[RowKey, list[MetricSerie
     rows: dict[RowKey, list[MetricSeries]] = {}
     for series in all_series:
         key = series.key
+        if key.is_exceedance:
+            continue
         rows.setdefault(RowKey(label_of(key), series.unit, key.namespace, key.metric, key.stat, key.place), []).append(
             series
         )

@@ -373,6 +373,20 @@ RULES += [
         gate(B, comparisons=(comparison(UNSURE),), require="none"),
     ),
     (
+        "a metric of the new version that was not read",
+        gate(B, comparisons=(comparison(PASS), comparison(UNSURE, "metric"))),
+        "inconclusive",
+        Rule.UNPROVEN,
+        gate(B, comparisons=(comparison(PASS), comparison(UNSURE, "metric", gate=False))),
+    ),
+    (
+        "a metric of the new version that was not read, where no proof is asked for",
+        gate(B, comparisons=(comparison(UNSURE, "metric"),), require="none"),
+        "inconclusive",
+        Rule.UNPROVEN,
+        gate(B, comparisons=(comparison(UNSURE),), require="none"),
+    ),
+    (
         "too few requests for latency",
         gate(B, comparisons=(comparison(PASS), comparison(UNSURE, "latency"))),
         "inconclusive",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -600,3 +601,69 @@ def test_a_release_without_a_comparison_to_come_is_not_waited_for(state: Release
     world.comparisons.watch((PAY,))
     world.store.apply_event(CheckFinished(result=passed()))
     assert world.rule() is Rule.PASSED
+
+
+def durations(world: World, minutes: range, version: str, stats: Mapping[str, float], *, settled: bool = True) -> None:
+    """Let CloudWatch have these statistics of durations in each of these minutes since the start."""
+    start_s = int(START.timestamp())
+    dimensions = (*ALIAS, ("ExecutedVersion", version))
+    for stat, value in stats.items():
+        key = MetricKey("AWS/Lambda", "Duration", dimensions, stat, version, function="pay")
+        points = tuple(MetricPoint(start_s + 60 * minute, value, settled) for minute in minutes)
+        world.store.apply(Batch(source="metrics", records=(MetricSeries(key=key, points=points),)))
+
+
+USUAL = {"p50": 100.0, "p95": 400.0, "p99": 800.0}
+"""Before the release. The new version may take 20 ms more, or 1.1 times as long."""
+ABOVE = {"TC(100.000:)": 3000.0, "TC(400.000:)": 300.0, "TC(800.000:)": 60.0}
+SLOWER = {"TC(120.000:)": 400.0, "TC(440.000:)": 120.0, "TC(880.000:)": 60.0}
+AS_FAST = {"TC(120.000:)": 250.0, "TC(440.000:)": 25.0, "TC(880.000:)": 5.0}
+
+
+@pytest.mark.parametrize(("above", "status"), [(SLOWER, Status.FAIL), (AS_FAST, Status.PASS)])
+def test_latency_by_count_compares_the_durations_above_limits_fixed_before(
+    above: dict[str, float], status: Status
+) -> None:
+    world = World()
+    world.count(range(-20, 10), "41", 6_000)
+    world.count(range(10), "42", 600)
+    durations(world, range(-20, 0), "41", USUAL)
+    function = FunctionTarget(name="pay", alias="live")
+    assert world.comparisons.exceedances_of(function) == ()
+    unreadable(world, range(0, 121, 60))
+    assert world.status("latency") is Status.INCONCLUSIVE
+    needed = world.comparisons.exceedances_of(function)
+    assert needed == (*(("41", stat) for stat in ABOVE), *(("42", stat) for stat in AS_FAST))
+    durations(world, range(10), "41", ABOVE)
+    durations(world, range(10), "42", above)
+    world.read_up_to(180, SourcePhase.DENIED)
+    latency = next(each for each in world.store.comparisons if each.kind == "latency")
+    assert (latency.status, latency.basis, latency.needed) == (status, "counts", 1_000)
+    # The first two minutes warm up.
+    assert (latency.canary.requests, latency.baseline.requests) == (8 * 600, 8 * 6_000)
+    assert latency.message.endswith("4,800 requests, by count because its log group cannot be read")
+    world.read_up_to(240, SourcePhase.DENIED)
+    assert next(each for each in world.store.comparisons if each.kind == "latency") == latency
+
+
+def test_latency_by_count_is_not_known_without_every_count() -> None:
+    world = World()
+    world.count(range(-20, 10), "41", 6_000)
+    world.count(range(10), "42", 600)
+    durations(world, range(-20, 0), "41", USUAL)
+    unreadable(world, range(0, 121, 60))
+    durations(world, range(10), "41", ABOVE)
+    durations(world, range(10), "42", {stat: AS_FAST[stat] for stat in tuple(AS_FAST)[:2]})
+    durations(world, range(10), "42", {"TC(880.000:)": 5.0}, settled=False)
+    world.read_up_to(180, SourcePhase.DENIED)
+    latency = next(each for each in world.store.comparisons if each.kind == "latency")
+    assert (latency.status, latency.canary.requests) == (Status.INCONCLUSIVE, 0)
+
+
+def test_latency_by_count_needs_the_usual_durations_of_500_requests() -> None:
+    world = World()
+    world.count(range(-4, 10), "41", 120)
+    world.count(range(10), "42", 600)
+    durations(world, range(-4, 0), "41", USUAL)
+    unreadable(world, range(0, 121, 60))
+    assert world.comparisons.exceedances_of(FunctionTarget(name="pay", alias="live")) == ()

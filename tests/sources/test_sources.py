@@ -14,10 +14,19 @@ import pytest
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
-from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, LogTarget, ReleaseTarget
+from prodwatch.model.environment import (
+    VERSION_MARK,
+    AlarmTarget,
+    Environment,
+    FunctionTarget,
+    LogTarget,
+    MetricTarget,
+    ReleaseTarget,
+)
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
+    EvaluatedSignals,
     LogRecord,
     MetricSeries,
     ReleaseEvent,
@@ -26,7 +35,7 @@ from prodwatch.model.signal import (
     SourceStatus,
     TraceSummary,
 )
-from prodwatch.model.status import Reason
+from prodwatch.model.status import Reason, Status
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.build_sources import build_sources
@@ -43,6 +52,7 @@ from prodwatch.store.store import Store
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
+from prodwatch.views.metric_rows import rows_of
 
 SINCE = START - timedelta(minutes=10)
 MS = int(START.timestamp() * 1000)
@@ -533,3 +543,76 @@ async def test_what_was_read_before_a_break_is_handed_over_after_it(aws: Scripte
     later = await collect(source, clock, 30)
     shown = [record.message for record in records([*first, *later], LogRecord)]
     assert len(shown) == len(set(shown)) == 40_000
+
+
+def by_version_metric(**changes: Any) -> MetricTarget:
+    values: dict[str, Any] = {"name": "checkout", "namespace": "Shop", "metric": "CheckoutMs", **changes}
+    return MetricTarget(**values, dimensions={"version": "41"}, by_version={"version": VERSION_MARK})
+
+
+async def test_a_metric_with_the_version_in_a_dimension_is_read_for_both_versions_of_the_release(
+    aws: ScriptedAws,
+) -> None:
+    clock = FakeClock()
+    minute = START - timedelta(minutes=5)
+    aws.answers["cloudwatch:GetMetricData"] = lambda params: {
+        "MetricDataResults": [
+            {"Id": query["Id"], "Timestamps": [minute], "Values": [float(dimensions(query)["version"])]}
+            for query in params["MetricDataQueries"]
+        ]
+    }
+    states: list[ReleaseState | None] = [None]
+    metric = by_version_metric(expect=("value <= 41",))
+    source = MetricSource(
+        aws,
+        [],
+        [metric],
+        clock=clock,
+        since=SINCE,
+        versions_of=lambda _: FunctionVersions(),
+        release_of=lambda: states[-1],
+        backoff=calm,
+    )
+    (unknown,) = [each for each in await source.poll() if isinstance(each, EvaluatedSignals)]
+    assert [(each.status, each.reason_code) for each in unknown.results] == [(Status.INCONCLUSIVE, Reason.NO_DATA)]
+    states.append(ReleaseState(function="pay", version="42", previous="41"))
+    read = await source.poll()
+    series = [each for each in read if isinstance(each, MetricSeries)]
+    assert [(each.key.version, each.key.function, each.points[-1].value) for each in series] == [
+        ("42", "pay", 42.0),
+        ("41", "pay", 41.0),
+    ]
+    assert {each.key.label for each in series} == {"checkout"}
+    (evaluated,) = [each for each in read if isinstance(each, EvaluatedSignals)]
+    assert [(each.status, each.value) for each in evaluated.results] == [(Status.FAIL, 42.0)]
+
+
+def dimensions(query: Mapping[str, Any]) -> dict[str, str]:
+    return {each["Name"]: each["Value"] for each in query["MetricStat"]["Metric"]["Dimensions"]}
+
+
+async def test_durations_above_a_limit_are_read_per_version_where_a_comparison_needs_them(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["cloudwatch:GetMetricData"] = lambda params: {
+        "MetricDataResults": [
+            {"Id": query["Id"], "Timestamps": [START - timedelta(minutes=9)], "Values": [3.0]}
+            for query in params["MetricDataQueries"]
+        ]
+    }
+    source = MetricSource(
+        aws,
+        [FunctionTarget(name="f", alias="live")],
+        [],
+        clock=clock,
+        since=SINCE,
+        versions_of=lambda _: FunctionVersions(("41", "42")),
+        exceedances_of=lambda _: [("42", "TC(440.000:)")],
+        backoff=calm,
+    )
+    (counted,) = [
+        each for each in await source.poll() if isinstance(each, MetricSeries) and each.key.stat.startswith("TC(")
+    ]
+    assert dict(counted.key.dimensions) == {"FunctionName": "f", "Resource": "f:live", "ExecutedVersion": "42"}
+    assert [(each.value, each.settled) for each in counted.points] == [(3.0, True)]
+    assert counted.key.is_exceedance
+    assert rows_of([counted]) == {}

@@ -28,11 +28,12 @@ class LatencyProcess:
     is part of the null, so that no further floor is needed. The average of the four processes is one, too.
     """
 
-    def __init__(self, ratio: float, shift_ms: float) -> None:
+    def __init__(self, ratio: float, shift_ms: float, quantiles: Sequence[float] = QUANTILES) -> None:
         self._ratio = ratio
         self._shift_ms = shift_ms
         self._earlier: deque[float] = deque(maxlen=_REMEMBERED)
-        self._processes = tuple(RestartedProcess() for _ in QUANTILES)
+        self._quantiles = tuple(quantiles)
+        self._processes = tuple(RestartedProcess() for _ in self._quantiles)
         self.highest = 0.0
         """ln of the highest evidence after any batch."""
 
@@ -50,7 +51,7 @@ class LatencyProcess:
         if len(self._earlier) < FEWEST_TO_CALIBRATE:
             return None
         earlier = sorted(self._earlier)
-        return tuple(quantile_of(earlier, each) for each in QUANTILES)
+        return tuple(quantile_of(earlier, each) for each in self._quantiles)
 
     def add(self, canary_ms: Sequence[float], baseline_ms: Sequence[float]) -> bool:
         """Judge one batch of warm durations, then learn from it; return whether it was judged."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from prodwatch.judge.comparison.bad_shares import BadShareProcess
 from prodwatch.judge.comparison.before_after import fisher_exact
 from prodwatch.judge.comparison.dispersion import NOT_RANDOM
-from prodwatch.judge.comparison.effect import rates
-from prodwatch.judge.comparison.latency import DurationHistogram, LatencyProcess
+from prodwatch.judge.comparison.effect import EffectSums, rates
+from prodwatch.judge.comparison.latency import QUANTILES, DurationHistogram, LatencyProcess
 from prodwatch.judge.comparison.strata import Stratum
 from prodwatch.judge.comparison.unpaired_batches import WAITING_BATCHES, UnpairedBatches
 from prodwatch.model.comparison import (
@@ -35,6 +35,8 @@ _BEFORE_AFTER_P = 0.001
 _BOTH = 2
 """Windows that a comparison with earlier time needs to fail: before the release, and the same time a week ago."""
 _QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+COUNTED_QUANTILES = ("p50", "p95", "p99")
+"""Quantiles of a comparison by count: those that are read for every version."""
 _SHOWN = "p95"
 
 
@@ -152,6 +154,18 @@ class VersionComparison:
             errors.add(batch, canary, baseline, partner)
         if self._latency is not None:
             self._latency.add(batch, canary, baseline, partner)
+
+    def add_exceeding(self, strata: Sequence[Stratum]) -> None:
+        """Judge one minute of durations by count, one stratum per quantile of `COUNTED_QUANTILES`.
+
+        Its bad requests are the durations above the limits that `latency_limit` gives for the old version's usual ones.
+        """
+        if self._latency is not None:
+            self._latency.add_exceeding(strata)
+
+    def latency_limit(self, usual_ms: float) -> float:
+        """Return the duration in ms above which a request of the new version counts, for one of the old version."""
+        return self._latency.process.limit(usual_ms) if self._latency is not None else usual_ms
 
     def results(self) -> tuple[ComparisonResult, ...]:
         """Return every comparison as of now.
@@ -356,7 +370,13 @@ class _LatencyComparison:
         self._limits = limits
         self._why_by_count = by_count
         self._needed = comparisons / limits.false_alarms
-        self.process = LatencyProcess(limits.ratio, limits.shift_s * 1000)
+        quantiles: Sequence[float] = QUANTILES
+        if by_count is not None:
+            self._needed *= _COUNTS_NEED
+            quantiles = tuple(map(_QUANTILES.__getitem__, COUNTED_QUANTILES))
+        self.process = LatencyProcess(limits.ratio, limits.shift_s * 1000, quantiles)
+        self._exceeding = EffectSums()
+        """Durations by count above the limit of the shown quantile."""
         self._canary = DurationHistogram()
         self._baseline = DurationHistogram()
         self._cold_starts = (0, 0)
@@ -390,26 +410,66 @@ class _LatencyComparison:
             self._canary.add(canary.warm_ms)
             self._baseline.add(baseline.warm_ms)
 
+    def add_exceeding(self, strata: Sequence[Stratum]) -> None:
+        """Judge one minute of durations by count."""
+        self.process.add_exceedances(strata)
+        self._exceeding.add(strata[COUNTED_QUANTILES.index(_SHOWN)])
+
+    def _status(self, judged: int, noun: str) -> tuple[Status, Reason | None, str | None]:
+        """Return status, reason and the end of the sentence; `judged` is the number of compared requests."""
+        if self.process.highest >= math.log(self._needed):
+            return Status.FAIL, Reason.ASSERTION, None
+        if not judged:
+            return Status.INCONCLUSIVE, Reason.NO_DATA, None
+        missing = FEWEST_WARM - judged
+        if missing > 0:
+            return Status.INCONCLUSIVE, Reason.MIN_SAMPLES, f"{missing:,} more {noun} are needed"
+        return Status.PASS, None, None
+
+    def _result_by_count(self, compared: VersionComparison, why: str) -> ComparisonResult:
+        total = self._exceeding
+        status, reason, note = self._status(total.canary, "requests")
+        by_count = _by_count(why)
+        message = f"latency: CloudWatch has not counted durations of both versions yet, {by_count}"
+        canary_share = baseline_share = None
+        if total.canary and total.baseline:
+            canary_share, baseline_share = total.canary_bad / total.canary, total.baseline_bad / total.baseline
+            figures = f"{format_percent(canary_share)} slower than the old {_SHOWN} allows against "
+            figures += f"{format_percent(baseline_share)} above it"
+            message = ", ".join(filter(None, (f"latency: {figures}", f"{total.canary:,} requests", note, by_count)))
+        return ComparisonResult(
+            kind="latency",
+            id=f"{compared.function} latency",
+            function=compared.function,
+            basis="counts",
+            status=status,
+            gate=self._limits.gate,
+            reason_code=reason,
+            message=message,
+            canary=ComparedVersion(
+                version=compared.version, requests=total.canary, bad=total.canary_bad, share=canary_share
+            ),
+            baseline=ComparedVersion(
+                version=compared.baseline, requests=total.baseline, bad=total.baseline_bad, share=baseline_share
+            ),
+            evidence=_exp(self.process.log_evidence()),
+            needed=self._needed,
+            requests_needed=max(0, FEWEST_WARM - total.canary),
+            last_end_ms=compared.last_end_ms,
+        )
+
     def result(self, compared: VersionComparison) -> ComparisonResult:
+        if self._why_by_count is not None:
+            return self._result_by_count(compared, self._why_by_count)
         evidence = self.process.log_evidence()
         canary, baseline = self._canary.quantiles(_QUANTILES), self._baseline.quantiles(_QUANTILES)
         warm = self._canary.count
-        missing = max(0, FEWEST_WARM - warm)
-        status, reason, note = Status.PASS, None, None
-        if self.process.highest >= math.log(self._needed):
-            status, reason = Status.FAIL, Reason.ASSERTION
-        elif not warm:
-            status, reason, note = Status.INCONCLUSIVE, Reason.NO_DATA, None
-        elif missing:
-            status, reason = Status.INCONCLUSIVE, Reason.MIN_SAMPLES
-            note = f"{missing:,} more warm requests are needed"
+        status, reason, note = self._status(warm, "warm requests")
         advisory = None
         if compared.ordered_sources and warm:
             status, reason, note = Status.INCONCLUSIVE, Reason.MIN_SAMPLES, NOT_SPLIT_AT_RANDOM
             advisory = why_not_random(compared.ordered_sources)
         message = "latency: no warm requests of both versions at the same time"
-        if self._why_by_count is not None:
-            message = f"latency: CloudWatch's counts do not hold it, {_by_count(self._why_by_count)}"
         difference = None
         if canary and baseline:
             difference = canary[_SHOWN] / baseline[_SHOWN] - 1
@@ -419,7 +479,7 @@ class _LatencyComparison:
             kind="latency",
             id=f"{compared.function} latency",
             function=compared.function,
-            basis="requests" if self._why_by_count is None else "counts",
+            basis="requests",
             status=status,
             gate=self._limits.gate,
             advisory=advisory,
@@ -437,7 +497,7 @@ class _LatencyComparison:
             difference=difference,
             evidence=_exp(evidence),
             needed=self._needed,
-            requests_needed=missing,
+            requests_needed=max(0, FEWEST_WARM - warm),
             last_end_ms=compared.last_end_ms,
         )
 
