@@ -26,8 +26,8 @@ from prodwatch.session.gate_evidence import GateEvidence
 from prodwatch.session.gate_result import GateRecord, gate_result
 from prodwatch.session.gate_subject import Subject, Watched, replaced, subject_of, watched_releases
 from prodwatch.session.live import LiveSession
-from prodwatch.session.recorder import Recorder
 from prodwatch.session.metric_comparisons import SERIES_S
+from prodwatch.session.recorder import Recorder
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
 from prodwatch.text.redact import Redactor

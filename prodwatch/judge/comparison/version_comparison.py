@@ -436,6 +436,8 @@ class _LatencyComparison:
             canary_share, baseline_share = total.canary_bad / total.canary, total.baseline_bad / total.baseline
             figures = f"{format_percent(canary_share)} slower than the old {_SHOWN} allows against "
             figures += f"{format_percent(baseline_share)} above it"
+            if compared.ordered_sources:
+                status, reason, note = Status.INCONCLUSIVE, Reason.MIN_SAMPLES, NOT_SPLIT_AT_RANDOM
             message = ", ".join(filter(None, (f"latency: {figures}", f"{total.canary:,} requests", note, by_count)))
         return ComparisonResult(
             kind="latency",
@@ -444,6 +446,7 @@ class _LatencyComparison:
             basis="counts",
             status=status,
             gate=self._limits.gate,
+            advisory=why_not_random(compared.ordered_sources) if compared.ordered_sources and total.canary else None,
             reason_code=reason,
             message=message,
             canary=ComparedVersion(

@@ -96,7 +96,7 @@ def test_a_short_duration_needs_a_larger_part() -> None:
     )
 
 
-EVENTS = {"stat": "Sum", "unit": "Count"}
+EVENTS: dict[str, Any] = {"stat": "Sum", "unit": "Count"}
 SPLIT = (100, 900)
 """Requests of the new and the old version in each period."""
 
