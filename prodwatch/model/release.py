@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -44,6 +44,13 @@ def release_id(release: ReleaseState) -> ReleaseId:
 def main_release(releases: Iterable[ReleaseState], now: datetime) -> ReleaseState | None:
     """Return the release shown and named everywhere, by `first_release` as of `now`; None without `releases`."""
     return first_release(present_releases(releases, now))
+
+
+def main_release_of(
+    functions: Collection[FunctionId], releases: Iterable[ReleaseState], now: datetime
+) -> ReleaseState | None:
+    """Return the main release among those of these functions; None without any."""
+    return main_release((each for each in releases if each.id in functions), now)
 
 
 def first_release(present: Iterable[ReleaseState]) -> ReleaseState | None:

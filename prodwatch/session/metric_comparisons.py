@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prodwatch.judge.comparison.metric_comparison import MetricComparison, Period
 from prodwatch.model.comparison import ComparisonResult, RequestBatch
-from prodwatch.model.environment import Compare, MetricTarget, metric_labels
-from prodwatch.model.identity import unique_name
-from prodwatch.model.release import WENT_WRONG, ReleaseId, has_two_versions, main_release, release_id
+from prodwatch.model.environment import Compare, FunctionTarget, MetricTarget, metric_labels
+from prodwatch.model.identity import FunctionId, unique_name
+from prodwatch.model.release import WENT_WRONG, ReleaseId, has_two_versions, main_release_of, release_id
 from prodwatch.model.signal import MetricPoint, MetricSeries, ReleaseState
 from prodwatch.session.version_counts import counted_minutes
 from prodwatch.store.store import Store, Topic
@@ -27,18 +27,20 @@ class MetricComparisons:
         self._limits = limits
         self._targets: tuple[tuple[MetricTarget, str], ...] = ()
         """Metrics and their labels."""
+        self._functions: frozenset[FunctionId] = frozenset()
         self._release: ReleaseId | None = None
         self._compared: list[_ComparedMetric] = []
         self._revision = -1
         self._results: tuple[ComparisonResult, ...] = ()
 
-    def watch(self, targets: Sequence[MetricTarget]) -> None:
-        """Compare these metrics, filled for this session."""
+    def watch(self, functions: Iterable[FunctionTarget], targets: Sequence[MetricTarget]) -> None:
+        """Compare these metrics, filled for this session, for the main release of these functions."""
+        self._functions = frozenset(each.id for each in functions)
         self._targets = tuple(zip(targets, metric_labels(targets), strict=True))
 
     def update(self, now: datetime) -> tuple[ComparisonResult, ...]:
         """Return the comparisons for the main release; none without one that is compared."""
-        release = main_release(self._store.release.states.values(), now)
+        release = main_release_of(self._functions, self._store.release.states.values(), now)
         if release is None or not has_two_versions(release) or release.phase in WENT_WRONG:
             self._release, self._compared = None, []
             return ()

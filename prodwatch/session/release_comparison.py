@@ -79,7 +79,7 @@ class ReleaseComparisons:
         watched = tuple(functions)
         for each in watched:
             self._watch(each.id, each.group_id)
-        self._metrics.watch(metrics)
+        self._metrics.watch(watched, metrics)
         self.expect(watched)
 
     def expect(self, functions: Iterable[FunctionTarget]) -> None:

@@ -12,7 +12,7 @@ from prodwatch.clock import Clock
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import Environment, LogTarget, UnfilledTarget, place_of
 from prodwatch.model.identity import HOME, Place
-from prodwatch.model.release import main_release
+from prodwatch.model.release import main_release_of
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
@@ -113,6 +113,7 @@ def build_sources(
     """
     signal_redactor = SignalRedactor(redactor)
     lines = LineParser(redactor)
+    functions = {each.id for each in environment.functions}
     sources: list[Source] = [*unfilled_sources(environment, redactor)]
     release = ReleaseSource(aws, environment, clock=clock, since=since, clean=signal_redactor.text)
     if environment.functions or environment.stacks or environment.release.codedeploy or environment.release.appconfig:
@@ -156,7 +157,7 @@ def build_sources(
                 since=since,
                 versions_of=release.versions_of,
                 exceedances_of=exceedances_of,
-                release_of=lambda: main_release(release.states.values(), clock.now()),
+                release_of=lambda: main_release_of(functions, release.states.values(), clock.now()),
             )
         )
     is_deployed = environment.release.appconfig or (environment.functions and environment.release.codedeploy)
