@@ -11,6 +11,7 @@ from prodwatch.aws.interface import AwsApi, AwsError, RawAnswer
 from prodwatch.errors import ConfigurationError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget, MetricTarget
+from prodwatch.model.release import main_release_of
 from prodwatch.session.engine import Engine
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import unfilled_sources
@@ -85,8 +86,15 @@ async def metric_sources(
     release = ReleaseSource(
         engine.aws, environment, clock=engine.clock, since=start, clean=SignalRedactor(engine.redactor).text
     )
+    released = {each.id for each in functions}
     metrics = MetricSource(
-        engine.aws, functions, targets, clock=engine.clock, since=start, versions_of=release.versions_of
+        engine.aws,
+        functions,
+        targets,
+        clock=engine.clock,
+        since=start,
+        versions_of=release.versions_of,
+        release_of=lambda: main_release_of(released, release.states.values(), engine.clock.now()),
     )
     if not functions:
         return [metrics, *unfilled]

@@ -18,6 +18,7 @@ from prodwatch.model.identity import AlarmId
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
+    EvaluatedSignals,
     LogRecord,
     MetricSeries,
     Record,
@@ -304,7 +305,9 @@ async def read_week_before(
         # The metric source reports errors of CloudWatch itself.
         _LOG.info("the week before could not be read: %s", caught.message)
         return
-    store.apply(Batch(source="metrics", records=tuple(records)))
+    # Assertions that held a week ago are not evidence of now.
+    series = tuple(each for each in records if not isinstance(each, EvaluatedSignals))
+    store.apply(Batch(source="metrics", records=series))
 
 
 def _no_versions(_function: FunctionTarget) -> FunctionVersions:

@@ -80,12 +80,8 @@ class ReleaseComparisons:
         for each in watched:
             self._watch(each.id, each.group_id)
         self._metrics.watch(watched, metrics)
-        self.expect(watched)
-
-    def expect(self, functions: Iterable[FunctionTarget]) -> None:
-        """Keep releases of these functions from green until one look at them, unless nothing is compared."""
         if self._baseline == "auto" and (self._limits.errors or self._limits.latency or self._limits.signatures):
-            self._store.compare(each.id for each in functions)
+            self._store.compare(each.id for each in watched)
 
     def update(self, now: datetime) -> None:
         """Judge what has been read since the last update, and file the results."""

@@ -12,9 +12,11 @@ import pytest
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.model.environment import Environment, StackReference
+from prodwatch.model.signal import ReleaseState
 from prodwatch.model.spec import Key
 from prodwatch.model.status import Reason
-from prodwatch.runner.values.remote_inputs import RemoteInputs
+from prodwatch.runner.values.read_releases import ReleaseReading
+from prodwatch.runner.values.remote_inputs import ReleaseReader, RemoteInputs
 from prodwatch.runner.values.watched_targets import fill_watched
 from prodwatch.settings import load_project
 from prodwatch.settings.environment_keys import SECTIONS, Section
@@ -31,6 +33,7 @@ REQUIRED = {
     "metric": 'name = "m"\nnamespace = "N"\nmetric = "M"',
     "alarm": 'prefix = "a-"',
 }
+REQUIRED_METRIC = "[[metric]]\n" + REQUIRED["metric"]
 EARLY = {("metric", "name"), ("release", "match")}
 """Keys that a run does not fill: their values have to be known when the file is read."""
 
@@ -69,14 +72,17 @@ def loaded(folder: Path, text: str) -> Environment:
     return load_project(root=folder, env="t", environ={"X": "555"}).environment
 
 
-def inputs(environment: Environment, outputs: Mapping[str, str] | Exception) -> RemoteInputs:
+async def nothing(*_: Any) -> Any:
+    raise AssertionError("only stacks are read")
+
+
+def inputs(
+    environment: Environment, outputs: Mapping[str, str] | Exception, read_release: ReleaseReader = nothing
+) -> RemoteInputs:
     async def read_stack(_stack: StackReference) -> Mapping[str, str]:
         if isinstance(outputs, Exception):
             raise outputs
         return outputs
-
-    async def nothing(*_: Any) -> Any:
-        raise AssertionError("only stacks are read")
 
     return RemoteInputs(
         environment,
@@ -86,7 +92,7 @@ def inputs(environment: Environment, outputs: Mapping[str, str] | Exception) -> 
         read_stack=read_stack,
         read_resources=read_stack,
         read_secret=nothing,
-        read_release=nothing,
+        read_release=read_release,
     )
 
 
@@ -142,7 +148,7 @@ async def test_A1_what_cannot_be_filled_is_an_unread_source(
         assert not filled.traces_enabled
 
 
-NEVER_KNOWN = ("uid", "now", "trace_id", "run.id", "release.version", "secret.s", "captured.c")
+NEVER_KNOWN = ("uid", "now", "trace_id", "run.id", "release.previous", "secret.s", "captured.c")
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
@@ -191,3 +197,46 @@ async def test_A1_a_value_that_is_no_name_is_not_read(section: str, output: str,
     environment = loaded(tmp_path, table(*chosen, "${stack.shop.X}"))
     found = await fill_watched(environment, inputs(environment, {"X": output}), FakeClock())
     assert [each.kind for each in found.unfilled] == [section]
+
+
+BY_VERSION = '[[function]]\nname = "f"\nalias = "live"\n' + REQUIRED_METRIC + "\ndimensions = {{ {} }}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "filled", "left_open"),
+    [
+        ('version = "${release.version}"', {"version": "42"}, {"version": "${release.version}"}),
+        ('v = "${vars.x}-${ release.version }"', {"v": "555-42"}, {"v": "555-${release.version}"}),
+        ('v = "${vars.x}"', {"v": "555"}, {}),
+    ],
+)
+async def test_the_version_under_release_is_filled_and_left_open_too(
+    written: str, filled: dict[str, str], left_open: dict[str, str], tmp_path: Path
+) -> None:
+    environment = loaded(tmp_path, BY_VERSION.format(written))
+    assert environment.metrics[0].is_by_version is bool(left_open)
+
+    async def read_release() -> ReleaseReading:
+        return ReleaseReading((ReleaseState(function="f", alias="live", version="42"),))
+
+    remote = inputs(environment, {}, read_release)
+    (metric,) = (await fill_watched(environment, remote, FakeClock())).metrics
+    assert (metric.dimensions, metric.by_version) == (filled, left_open)
+    assert metric.is_by_version is bool(left_open)
+    assert not left_open or "43" in "".join(metric.dimensions_of("43").values())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '[[metric]]\nname = "m"\nnamespace = "${release.version}"\nmetric = "M"\n',
+        BY_VERSION.format('v = "${release.previous}"'),
+        BY_VERSION.format('v = "${release.version | upper}"'),
+        '[[alarm]]\nprefix = "${release.version}"\n',
+        'late = "${release.version}"\n' + BY_VERSION.format('v = "${vars.late}"'),
+    ],
+    ids=["not a dimension", "the old version", "with a filter", "an alarm", "through a variable"],
+)
+def test_the_version_under_release_can_be_used_in_dimensions_alone(written: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be used here"):
+        loaded(tmp_path, written)

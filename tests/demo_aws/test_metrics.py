@@ -57,6 +57,11 @@ async def data(call: Any, wall: Any, *queries: dict[str, Any], **params: Any) ->
         ("PR(10:20)", 50.0),
         ("TM(10%:90%)", 11.0),
         ("TC(5:15)", 5.0),
+        ("TC(4:14)", 5.0),
+        ("TC(10:)", 5.0),
+        ("TC(:10)", 5.0),
+        ("TC(10.500:)", 5.0),
+        ("TC(20:)", 0.0),
         ("TS(5:15)", 50.0),
         ("WM(:15)", 10.1),
         ("TM(:10)", 6.0),
@@ -69,6 +74,19 @@ async def test_statistics(call: Any, aws: EmbeddedAws, wall: Any, stat: str, exp
     assert result["Values"] == [pytest.approx(expected)]
     assert (result["Id"], result["Label"], result["StatusCode"]) == ("m", "M", "Complete")
     assert result["Timestamps"][0].timestamp() == wall.now_s - 120
+
+
+@over_boto3
+async def test_long_durations_are_counted_per_version(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    for version, values in (("41", [100.0, 300.0, 300.0, 300.001]), ("42", [500.0])):
+        aws.metrics.put("N", "M", {**DIMENSIONS, "ExecutedVersion": version}, wall.now_s - 100, values)
+    counts = {}
+    for version in ("41", "42"):
+        asked = query("TC(300.000:)")
+        asked["MetricStat"]["Metric"]["Dimensions"].append({"Name": "ExecutedVersion", "Value": version})
+        (result,) = (await data(call, wall, asked))["MetricDataResults"]
+        counts[version] = result["Values"]
+    assert counts == {"41": [1.0], "42": [1.0]}
 
 
 async def test_put_metric_data_in_every_form(call: Any, wall: Any) -> None:

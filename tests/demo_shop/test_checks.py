@@ -15,6 +15,7 @@ from prodwatch.demo.shop.release_timeline import Timeline
 from prodwatch.demo.shop.scenario import load
 from prodwatch.demo.shop.signal_history import ShopHistory
 from prodwatch.demo.shop.stack_resources import template
+from prodwatch.model.environment import RELEASE_VERSION
 from prodwatch.settings import Project, demo_root, load_project
 
 ROOT = demo_root()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import AlarmTarget, AwsTarget, MetricTarget
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import RunResult
-from prodwatch.model.status import Reason
+from prodwatch.model.status import Reason, Status
+from prodwatch.report import console, ctrf, github, json, junit, nagios, tap
 from prodwatch.runner import RunOptions, merge_results
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import plain
@@ -199,3 +202,38 @@ async def test_merged_shards_keep_each_signal_once_and_the_worse_reading(shop: B
         merged = merge_results(shards)
         assert statuses(merged) == {"latency": "pass", "errors": "fail"}
         assert merged.verdict.exit_code == 1
+
+
+def console_text(result: RunResult) -> bytes:
+    stream = StringIO()
+    console.write(result, stream, color=False, width=120)
+    return stream.getvalue().encode()
+
+
+FORMATS: dict[str, tuple[Callable[[RunResult], bytes], str]] = {
+    "console": (console_text, r"FAIL .*latency"),
+    "json": (json.encode, r'"status": "fail",\s+"exit_code": 1'),
+    "ndjson": (json.result_line, r'"status":"fail","exit_code":1'),
+    "junit": (junit.render, r'(?s)name="metric latency".*?<failure '),
+    "ctrf": (ctrf.render, r'(?s)metric latency[^}]*"status": ?"failed"'),
+    "tap": (tap.render, r"not ok \d+ - metric latency"),
+    "nagios": (nagios.render, r"^(CRITICAL|PRODWATCH CRITICAL)"),
+    "github": (github.summary, r"(?i)fail.*latency"),
+    "annotations": (lambda result: "\n".join(github.workflow_commands(result)).encode(), r"::error.*latency"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_a_false_expect_is_red_in_every_format(shop: Bench, name: str) -> None:
+    measures(shop, 900.0)
+    result = await run(shop)
+    assert [check.status for check in result.checks] == [Status.PASS]
+    written, red = FORMATS[name]
+    assert re.search(red, written(result).decode()), written(result).decode()
+    assert nagios.exit_code(result) == 2
+
+
+async def test_a_false_expect_of_a_merged_run_is_red(shop: Bench) -> None:
+    green = await run(shop)
+    measures(shop, 900.0)
+    assert merge_results([green, await run(shop)]).verdict.status == "fail"

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
+from msgspec.structs import replace
 
+from prodwatch.model.environment import MetricTarget
 from prodwatch.model.event import CheckFinished
-from prodwatch.model.result import CheckResult, Verdict
-from prodwatch.model.signal import AlarmState, Batch
+from prodwatch.model.result import CheckResult, SignalResult, Verdict
+from prodwatch.model.signal import AlarmState, Batch, EvaluatedSignals
 from prodwatch.model.status import Status
 from prodwatch.session.live import LiveSession
+from prodwatch.session.past import read_week_before
 from prodwatch.settings import Project, load_project
 from prodwatch.store.store import Store
+from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import FakeClock
 from prodwatch.views.time_window import Window
 from prodwatch.views.timeline import timeline
@@ -156,3 +161,43 @@ async def test_a_window_that_has_ended_gets_no_events_from_today(
         await judging.clock.advance(5)
         assert judging.store.verdict is None
         assert judging.changes() == []
+
+
+def false_metric(*, gate: bool = True) -> Batch:
+    result = SignalResult(
+        kind="metric", id="checkout", name="checkout", status=Status.FAIL, gate=gate, message="`value` is 900ms"
+    )
+    return Batch(source="metrics", records=(EvaluatedSignals(kind="metric", results=(result,)),))
+
+
+@pytest.mark.parametrize("triage", [False, True])
+async def test_a_false_expect_of_a_metric_is_red_in_the_dashboard_and_in_triage(
+    project: Project, monkeypatch: pytest.MonkeyPatch, *, triage: bool
+) -> None:
+    window = Window(start=FakeClock().now() - timedelta(hours=1)) if triage else None
+    async with Judging(project, monkeypatch, window) as judging:
+        judging.finish(Status.PASS)
+        judging.store.apply(false_metric())
+        await judging.clock.advance(1)
+        assert judging.filed().status == "fail"
+        line = verdict_line(judging.store, judging.clock.now(), window=window)
+        assert (line.status, line.title.split(" ")[0]) == ("fail", "FAIL")
+
+
+async def test_a_metric_of_last_week_says_nothing_about_now(project: Project) -> None:
+    clock = FakeClock()
+    store = Store(clock)
+    store.apply(false_metric())
+    aws = ScriptedAws()
+    aws.answers["cloudwatch:GetMetricData"] = lambda params: {
+        "MetricDataResults": [
+            {"Id": each["Id"], "Timestamps": [params["EndTime"] - timedelta(minutes=5)], "Values": [1.0]}
+            for each in params["MetricDataQueries"]
+        ]
+    }
+    metric = MetricTarget(name="checkout", namespace="Shop", metric="Ms", expect=("value < 10",))
+    engine: Any = SimpleNamespace(environment=replace(project.environment, metrics=(metric,)), aws=aws)
+    window = Window(start=clock.now() - timedelta(hours=1))
+    await read_week_before(engine, window, clock.now(), (), store, clock)
+    assert [each.points[0].value for each in store.metrics.series.values()] == [1.0]
+    assert [each.status for each in store.signals["metric"]] == [Status.FAIL]
