@@ -13,6 +13,7 @@ from docs.writers.key_tables import PAGES, filled
 from docs.writers.keys import keys_page
 from prodwatch.report.json import result_schema
 from prodwatch.settings import check_schema, environment_schema
+from prodwatch.store.recording.events import line_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -27,6 +28,7 @@ def generated() -> dict[str, str]:
         "checks.schema.json": _json(check_schema()),
         "environment.schema.json": _json(environment_schema()),
         "result.schema.json": _json(result_schema()),
+        "session.schema.json": _json(line_schema()),
         "commands.md": commands_page(),
         "keys.md": keys_page(),
         **{name: filled((REFERENCE / name).read_text(encoding="utf-8")) for name in PAGES},

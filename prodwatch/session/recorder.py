@@ -11,13 +11,12 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch import __version__
 from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition, StepDefinition, measures_the_same
 from prodwatch.model.environment import Environment
 from prodwatch.model.evidence import ChecksDefined, Concluded, Delivered, Evidence, Opened
 from prodwatch.model.result import Notice, RecordingInfo, RunResult
-from prodwatch.store.recording.events import End, Entry, Header
+from prodwatch.store.recording.events import TOOL, End, Entry, Header
 from prodwatch.store.recording.redaction import Redaction, RedactionError
 from prodwatch.store.recording.writer import SessionWriter
 from prodwatch.store.state import StoreState
@@ -49,7 +48,7 @@ class Recorder:
         self._started_s = clock.monotonic_s()
         self._header = Header(
             started_at=clock.now(),
-            tool=f"prodwatch {__version__}",
+            tool=TOOL,
             mode=mode,
             environment=environment.name,
             title=environment.title,

@@ -99,6 +99,21 @@ def test_a_replay_is_the_same_at_a_position_whichever_way_it_was_reached(path: P
             assert moved.position_us == each
 
 
+def test_snapshots_of_another_version_are_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = RecordedScene(path)
+    for _ in range(4):
+        recorded.lines(SNAPSHOT_LINES // 2)
+    recorded.close()
+    with SessionFile(path) as file:
+        assert file.snapshot_at(file.duration_us) is not None
+        monkeypatch.setattr("prodwatch.store.recording.reader.TOOL", "prodwatch 99")
+        assert file.snapshot_at(file.duration_us) is None
+        player, store, _ = player_of(file)
+        player.seek(file.duration_us)
+        player.seek(2_500_000)
+        assert store.logs.ring.tail - store.logs.ring.head == SNAPSHOT_LINES
+
+
 def test_numbers_of_log_lines_are_never_used_twice_when_a_replay_is_moved(path: Path) -> None:
     recorded = RecordedScene(path)
     recorded.scene()

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from prodwatch import __version__
 from prodwatch.model.evidence import (
     CheckReported,
     ChecksDefined,
@@ -46,6 +47,8 @@ from prodwatch.model.signal import (
 )
 
 SCHEMA = "prodwatch.session/1"
+TOOL = f"prodwatch {__version__}"
+"""This program and its version; snapshots are read by the version that wrote them."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,3 +221,13 @@ def _is_unknown(line: bytes) -> bool:
     value = msgspec.json.decode(line)
     event = cast("object", value.get("event")) if isinstance(value, dict) else None
     return isinstance(event, dict) and isinstance(event.get("type"), str) and event["type"] not in _KNOWN
+
+
+def line_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a line in a frame of events."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": SCHEMA,
+        "description": "One event of a session file. Types and fields are only ever added within a major version.",
+        **msgspec.json.schema(_Line),
+    }

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from prodwatch.store.recording.events import SCHEMA, End, Entry, Header, decode_all
+from prodwatch.store.recording.events import SCHEMA, TOOL, End, Entry, Header, decode_all
 from prodwatch.store.recording.frames import (
     FIRST_DIGEST,
     HEAD_BYTES,
@@ -98,7 +98,9 @@ class SessionFile:
                 yield self._decoded(each)
 
     def snapshot_at(self, up_to_us: int) -> FrameHead | None:
-        """Return the latest snapshot of up to a time; None when there is none."""
+        """Return the latest snapshot of up to a time; None when there is none that this version wrote."""
+        if self.header.tool != TOOL:
+            return None
         frames = reversed(self.frames[: bisect_right(self._ends_us, up_to_us)])
         return next((each for each in frames if each.kind == "S"), None)
 
