@@ -258,6 +258,28 @@ def test_a_newer_file_is_refused_in_one_sentence_and_left_alone(folder: Path, pa
     assert sorted(ids(history(folder).runs(None, None))) == ["a", "b"]  # nothing was lost meanwhile
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE outcome SET status = 'later'",
+        "UPDATE outcome SET reason_code = 'later'",
+        'UPDATE outcome SET rounds = \'{"counts": {"later": 1}}\'',
+        "UPDATE run SET summary = '{}'",
+    ],
+)
+def test_a_value_of_another_version_is_one_sentence(change: str, folder: Path, path: Path) -> None:
+    add(folder, entry("a", outcome("one")))
+    history(folder).collect()
+    with contextlib.closing(sqlite3.connect(path)) as newer:
+        newer.execute(change)
+        newer.commit()
+    with pytest.raises(HistoryError, match=r"does not know \(.+\); upgrade prodwatch"):
+        history(folder).entry("a")
+    add(folder, entry("b", outcome("two")))
+    assert history(folder).entry("b") == entry("b", outcome("two"))
+    assert path.exists()
+
+
 @pytest.mark.parametrize("by", ["read", "write"])
 def test_an_earlier_schema_is_upgraded_in_place_with_a_backup(by: str, folder: Path, path: Path) -> None:
     add(folder, entry("a", outcome("one")))

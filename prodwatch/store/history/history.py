@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from prodwatch.model.history import PastOutcome, PastRun, PastSample, RoundSummary, RunEntry
 from prodwatch.model.status import Reason, Status
-from prodwatch.store.history.database import BUSY_S, HistoryDatabase
+from prodwatch.store.history.database import BUSY_S, HistoryDatabase, HistoryError
 from prodwatch.store.history.pending import (
     BROKEN,
     has_pending,
@@ -22,7 +22,9 @@ from prodwatch.store.history.pending import (
     take_pending,
 )
 
+_T = TypeVar("_T")
 _SKIPPED = Status.SKIPPED.value
+_STATUSES = {each.value: each for each in Status}
 _BATCH = 64
 """Runs dropped at a time while the file is too large."""
 
@@ -147,7 +149,7 @@ class History:
                 found: list[Status] = []
                 for status, rounds in connection.execute(query, (number, _SKIPPED, limit)):
                     several = None if rounds is None else _rounds(rounds)
-                    outcomes = several.last if several else (Status(status),)
+                    outcomes = several.last if several else (_status(status),)
                     found += [each for each in reversed(outcomes) if each is not Status.SKIPPED]
                 if found:
                     last[id_] = tuple(reversed(found[:limit]))
@@ -279,7 +281,7 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _run(summary: str) -> PastRun:
-    return msgspec.json.decode(summary, type=PastRun)
+    return _decoded(lambda: msgspec.json.decode(summary, type=PastRun))
 
 
 def _outcome(row: Sequence[Any]) -> PastOutcome:
@@ -289,17 +291,31 @@ def _outcome(row: Sequence[Any]) -> PastOutcome:
         kind=kind,
         id=id_,
         title=title,
-        status=Status(status),
+        status=_status(status),
         flags=tuple(flags.split()),
-        reason_code=None if reason_code is None else Reason(reason_code),
+        reason_code=None if reason_code is None else _decoded(lambda: Reason(reason_code)),
         message=message,
         duration_ms=duration_ms,
         rounds=None if rounds is None else _rounds(rounds),
     )
 
 
+def _status(text: str) -> Status:
+    return _STATUSES.get(text) or _decoded(lambda: Status(text))
+
+
 def _rounds(text: str) -> RoundSummary:
-    return msgspec.json.decode(text, type=RoundSummary)
+    return _decoded(lambda: msgspec.json.decode(text, type=RoundSummary))
+
+
+def _decoded(decode: Callable[[], _T]) -> _T:
+    """Return a value of the file. Raises HistoryError for one that only another version knows."""
+    try:
+        return decode()
+    except (ValueError, msgspec.MsgspecError) as caught:
+        raise HistoryError(
+            f"the history holds a value that this version of prodwatch does not know ({caught}); upgrade prodwatch"
+        ) from None
 
 
 def _ms(at: datetime) -> int:
