@@ -169,7 +169,8 @@ def build_sources(
                 clock=clock,
                 since=since,
                 clean=signal_redactor.text,
-                rollback_targets=release.rollback_targets,
+                # A release source that does not run never knows them, and the alarms would never be read.
+                rollback_targets=release.rollback_targets if release in sources else tuple,
             )
         )
     return sources

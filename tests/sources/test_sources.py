@@ -250,6 +250,22 @@ async def test_a_role_that_may_not_ask_for_the_destination_still_reads_traces(aw
     assert phases(await collect(source, clock, 30)) == [SourcePhase.LIVE]
 
 
+async def test_alarms_are_read_where_nothing_is_deployed(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    told = {"AlarmName": "errors", "StateValue": "OK", "StateTransitionedTimestamp": SINCE}
+    aws.answers["cloudwatch:DescribeAlarms"] = lambda _: {"MetricAlarms": [told]}
+    sources = build_sources(
+        environment(alarms=(AlarmTarget(names=("errors",)),)),
+        aws,
+        clock=clock,
+        redactor=Redactor(),
+        logs_since=SINCE,
+        since=SINCE,
+    )
+    (alarms,) = sources
+    assert SourcePhase.STARTING not in phases(await collect(alarms, clock, 20))
+
+
 async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws: ScriptedAws) -> None:
     clock = FakeClock()
     minute = START - timedelta(minutes=5)
