@@ -49,6 +49,10 @@ def passes(share: float) -> Goal:
     )
 
 
+AT_THE_FLOOR = {
+    "errors 1 → 2 %": "the difference is exactly the harm floor at this rate: the bound at 99 % lets 1 of 100 pass",
+}
+"""Cell → explanation printed after its goals."""
 GREENS = ("pass", "degraded")
 FOUND = {
     "errors 0.1 → 1 %": found(0.99, 4.0),
@@ -99,4 +103,6 @@ def print_goals(cells: Sequence[Cell]) -> int:
             missed += not met
             mark = "met" if met else "not met"
             print(f"goal: {cell.release.name}, {cell.rate:g}/s: {goal.words}: {goal.shown(cell)}: {mark}")
+        if cell.release.name in AT_THE_FLOOR:
+            print(f"note: {cell.release.name}, {cell.rate:g}/s: {AT_THE_FLOOR[cell.release.name]}")
     return missed

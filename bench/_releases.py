@@ -261,16 +261,21 @@ def ramp(low: float, high: float) -> Curve:
     return lambda minute: low + (high - low) * minute / 15.0
 
 
+SHIFTED = ((0.0, 0.02), (5.0, 0.1), (10.0, 0.5))
 EVERYTHING = Release(
     "all at once",
     traffic=ramp(1.0, 1.5),
     level=ramp(1.0, 5.0),
     noise=0.15,
+    canary_noise=0.05,
     storm=True,
     warm_up=True,
     neighbour=True,
     blip=0.01,
+    clump=3,
     rare=True,
+    weights=SHIFTED,
+    late_s=20,
 )
 HARMLESS = (
     Release("steady 0.1 %"),
@@ -288,7 +293,7 @@ HARMLESS = (
     Release(
         "weight 2 → 10 → 50 %, errors × 10 on both",
         level=ramp(1.0, 10.0),
-        weights=((0.0, 0.02), (5.0, 0.1), (10.0, 0.5)),
+        weights=SHIFTED,
     ),
     Release("clumps of 3 at 0.3 %", base=0.003, clump=3),
     Release("clumps of 10 at 1 %", base=0.01, clump=10),
