@@ -85,7 +85,7 @@ def test_D_the_dashboard_allows_writes_where_it_is_told_to(given: bool, monkeypa
     monkeypatch.setattr("prodwatch.cli.dashboard.open_dashboard", open_dashboard)
     option = ["--allow-writes"] if given else []
     assert CliRunner().invoke(main, [*option, "--env", "prod"]).exit_code == 0
-    assert calls == [{"window": None, "allow_writes": given}]
+    assert [(each["window"], each["allow_writes"]) for each in calls] == [(None, given)]
 
 
 def test_before_a_command_allow_writes_is_refused() -> None:
