@@ -7,17 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from prodwatch.model.environment import AlarmTarget
+from prodwatch.model.environment import AlarmTarget, ReleaseTarget
 from prodwatch.model.identity import HOME
 from prodwatch.model.signal import AlarmState, EvaluatedSignals, ReleaseState, RollbackAlarms, SourcePhase
 from prodwatch.model.status import Reason, Status
 from prodwatch.sources.alarms import UNKNOWN_EVERY_S, AlarmSource
+from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.release.event_sources import EVERY_S, ordered_source
 from prodwatch.sources.release.rollback_alarms import EVERY_S as GROUP_EVERY_S
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
+from prodwatch.text.redact import Redactor
 from tests.sources.test_deployment_places import CodeDeploy, environment
 
 SINCE = START - timedelta(hours=3)
@@ -187,3 +190,17 @@ async def test_a_release_names_the_ordered_sources_of_its_alias() -> None:
     assert (await state(source)).ordered_sources == ("Kinesis stream orders",)
     assert source.note() == "event sources of pay: lambda:ListEventSourceMappings failed"
     assert asked == ["pay:live"]
+
+
+async def test_alarms_of_a_file_without_deployments_wait_for_none(aws: ScriptedAws) -> None:
+    built = build_sources(
+        replace(environment(), alarms=(AlarmTarget(prefix="pay"),), release=ReleaseTarget()),
+        aws,
+        clock=FakeClock(),
+        redactor=Redactor(),
+        logs_since=SINCE,
+        since=SINCE,
+    )
+    (source,) = (each for each in built if isinstance(each, AlarmSource))
+    await source.poll()
+    assert source.status(0.0).phase is SourcePhase.LIVE
