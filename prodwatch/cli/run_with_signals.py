@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from prodwatch.cli.options import Common
 from prodwatch.cli.recording_options import Recording, report_recording
-from prodwatch.cli.stderr import say_in_handler
+from prodwatch.cli.stderr import say, say_in_handler
 from prodwatch.clock import AwsClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
@@ -120,7 +120,7 @@ def run_to_end(
     if recorder is not None:
         from prodwatch.session.recorded_run import RecordedRun
 
-        recorded = RecordedRun(recorder, clock, project.environment, chosen, listener)
+        recorded = RecordedRun(recorder, clock, project.environment, chosen, listener, say=say)
     # A run creates little cyclic garbage and the process ends soon: frequent collections only cost time.
     gc.set_threshold(100_000, 50, 100)
 

@@ -14,6 +14,9 @@ from prodwatch.model.signal import Batch, EvaluatedSignals
 from prodwatch.session.recorder import Recorder
 from prodwatch.store.store import Store
 
+SAY_EVERY_S = 60.0
+"""Time between two lines about the size of a recording."""
+
 
 class RecordedRun:
     """Listener of a run that files its events in a store of its own, which is recorded."""
@@ -25,8 +28,13 @@ class RecordedRun:
         environment: Environment,
         checks: Iterable[CheckDefinition],
         listener: Callable[[RunEvent], None],
+        *,
+        say: Callable[[str], None],
     ) -> None:
-        """`listener` receives the events, too."""
+        """`listener` receives the events, too; `say` the size of the recording once a minute."""
+        self._clock = clock
+        self._say = say
+        self._said_s = clock.monotonic_s()
         self._recorder = recorder
         self._environment = environment
         self._listener = listener
@@ -42,6 +50,10 @@ class RecordedRun:
             self._open()
         self._store.apply_event(event)
         self._listener(event)
+        now_s = self._clock.monotonic_s()
+        if now_s - self._said_s >= SAY_EVERY_S:
+            self._said_s = now_s
+            self._say(self._recorder.sentence())
 
     def conclude(self, result: RunResult) -> RunResult:
         """Record the rest and close the file; return the result with the recording in it."""

@@ -19,7 +19,7 @@ from prodwatch.judge.facts import Facts
 from prodwatch.model.evidence import Delivered, Opened
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import AlarmState, Batch, Level, LogRecord, Record, SourceStatus, Span, Trace
-from prodwatch.session.recorder import SNAPSHOT_LINES, open_recorder
+from prodwatch.session.recorder import open_recorder
 from prodwatch.session.replay import Player, ReplayClock
 from prodwatch.store.recording.events import KIND_OF
 from prodwatch.store.recording.frames import DamagedFrameError
@@ -34,6 +34,9 @@ from prodwatch.text.redact import Redactor
 from prodwatch.views.verdict_facts import session_facts
 from tests.support.gate_world import MOVING
 from tests.support.recorded import RecordedScene
+
+LINES = 400
+"""Log lines between two snapshots of a test."""
 
 
 @pytest.fixture
@@ -74,11 +77,14 @@ def test_a_recording_plays_back_what_the_store_received(path: Path) -> None:
         assert mine == theirs
 
 
-def test_a_replay_is_the_same_at_a_position_whichever_way_it_was_reached(path: Path) -> None:
+def test_a_replay_is_the_same_at_a_position_whichever_way_it_was_reached(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodwatch.session.recorder.SNAPSHOT_LINES", LINES)
     recorded = RecordedScene(path)
     recorded.scene()
     for _ in range(6):
-        recorded.lines(SNAPSHOT_LINES // 2, seconds=10)
+        recorded.lines(LINES // 2, seconds=10)
     recorded.close()
     with SessionFile(path) as file:
         assert sum(each.kind == "S" for each in file.frames) >= 2
@@ -100,9 +106,10 @@ def test_a_replay_is_the_same_at_a_position_whichever_way_it_was_reached(path: P
 
 
 def test_snapshots_of_another_version_are_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prodwatch.session.recorder.SNAPSHOT_LINES", LINES)
     recorded = RecordedScene(path)
     for _ in range(4):
-        recorded.lines(SNAPSHOT_LINES // 2)
+        recorded.lines(LINES // 2)
     recorded.close()
     with SessionFile(path) as file:
         assert file.snapshot_at(file.duration_us) is not None
@@ -111,7 +118,7 @@ def test_snapshots_of_another_version_are_not_read(path: Path, monkeypatch: pyte
         player, store, _ = player_of(file)
         player.seek(file.duration_us)
         player.seek(2_500_000)
-        assert store.logs.ring.tail - store.logs.ring.head == SNAPSHOT_LINES
+        assert store.logs.ring.tail - store.logs.ring.head == LINES
 
 
 def test_numbers_of_log_lines_are_never_used_twice_when_a_replay_is_moved(path: Path) -> None:

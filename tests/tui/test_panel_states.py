@@ -171,6 +171,15 @@ async def test_the_header_names_a_log_group_only_where_there_is_room(run: Any) -
             assert "Shop · production" in bench.painted()[0]
 
 
+async def test_the_header_shows_size_and_rate_of_a_recording_where_there_is_room(run: Any) -> None:
+    facts = SessionFacts(environment="prod", title="Shop", recording=lambda: "recording 12.1 MB, 2.8 MB per minute")
+    for width, shown in ((160, True), (60, False)):
+        async with run((width, 24), facts=facts) as bench:
+            await bench.frames(12)
+            assert ("recording 12.1 MB, 2.8 MB per minute" in bench.painted()[0]) is shown, bench.painted()[0]
+            assert "PROD" in bench.painted()[0]
+
+
 @pytest.mark.parametrize("width", slow_but((60, 120), [60, 80, 100, 120]))
 @pytest.mark.parametrize("state", slow_but(("live", "throttled"), ["live", "throttled", "denied"]))
 async def test_the_environment_stays_in_the_header_whatever_else_it_shows(run: Any, width: int, state: str) -> None:

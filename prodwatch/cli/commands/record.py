@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from prodwatch.store.store import Store
 
 LOOK_S = 1.0
-SAY_EVERY_S = 60.0
-"""Time between two lines about the size of the recording, where stderr is not a terminal."""
 
 
 @click.command(cls=ArgumentsCommand)
@@ -109,6 +107,9 @@ class _Progress:
     """Size and rate on stderr: one line that is drawn again on a terminal, otherwise a line a minute."""
 
     def __init__(self, recorder: Recorder) -> None:
+        from prodwatch.session.recorded_run import SAY_EVERY_S
+
+        self._say_every_s = SAY_EVERY_S
         self._recorder = recorder
         self._drawn = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
         self._next_s = 0.0
@@ -121,7 +122,7 @@ class _Progress:
         if self._drawn:
             stderr.draw(f"\r{line[:78]}\x1b[K")
         elif elapsed_s >= self._next_s:
-            self._next_s += SAY_EVERY_S
+            self._next_s += self._say_every_s
             stderr.say(line)
 
     def clear(self) -> None:

@@ -17,6 +17,8 @@ from prodwatch.text.redact import MASK, Redactor
 
 MOST_TIMEOUTS = 50
 """Searches of the user's patterns that may exceed their time limit before the recording ends."""
+KNOWN_TEXTS = 5_000
+"""Texts whose masked form is remembered."""
 T = TypeVar("T")
 
 
@@ -34,22 +36,33 @@ class Redaction:
         for text, pattern in zip(patterns, self._patterns, strict=True):
             if pattern.search(""):
                 raise PathError(f"the pattern {text} matches an empty text, so that it would mask everything")
+        self._known: dict[str, str] = {}
+        """Texts that were searched lately → the same, masked."""
         self.timeouts = 0
         """Searches that exceeded their time limit; each masked its whole text."""
 
     def encoded(self, value: T, encode: Callable[[T], bytes]) -> bytes:
         """Return the line of a value with everything masked. Raises RedactionError when a pattern is too slow."""
-        if self._patterns:
-            return encode(masked(value, self._text))
         line = encode(value)
-        if not self._redactor.knows_secrets:
-            return line
-        text = line.decode()
-        # Most lines hold no secret, and to search the whole line once is all that they cost.
-        return line if self._redactor.texts([text])[0] == text else encode(masked(value, self._redactor.text))
+        if self._redactor.knows_secrets:
+            text = line.decode()
+            # Most lines hold no secret, and to search the whole line once is all that they cost.
+            if self._redactor.texts([text])[0] != text:
+                value = masked(value, self._redactor.text)
+                line = encode(value)
+        return encode(masked(value, self._text)) if self._patterns else line
 
     def _text(self, text: str) -> str:
-        text = self._redactor.text(text)
+        """Return a text with the matches of all patterns masked; many, such as names of groups, occur often."""
+        known = self._known.get(text)
+        if known is None:
+            known = self._masked_by_patterns(text)
+            if len(self._known) >= KNOWN_TEXTS:
+                self._known.clear()
+            self._known[text] = known
+        return known
+
+    def _masked_by_patterns(self, text: str) -> str:
         for pattern in self._patterns:
             try:
                 text = pattern.sub(MASK, text, timeout=SHORTEST_S)
