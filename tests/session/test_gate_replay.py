@@ -19,6 +19,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.session.gate import Gate, GateOptions
 from prodwatch.session.gate_replay import ReplayOptions, replay_gate
 from prodwatch.session.recorder import Recorder, open_recorder
+from prodwatch.session.replay import Player, ReplayClock
 from prodwatch.settings.set_values import with_values
 from prodwatch.store.recording.reader import SessionFile
 from prodwatch.store.recording.redaction import Redaction
@@ -208,3 +209,16 @@ async def test_a_recording_without_looks_is_judged_every_second(tmp_path: Path) 
     result = await replayed(tmp_path / "f.pw", bake_s=60.0)
     assert result.verdict.status != "pass"
     assert result.run.duration_ms >= 60_000
+
+
+async def test_what_a_replay_compares_again_is_what_was_recorded(failed: Recorded) -> None:
+    """The dashboard shows the recorded comparisons, the gate those that it makes again."""
+    with SessionFile(failed.path) as file:
+        clock = ReplayClock(file.header.started_at)
+        shown = Store(clock)
+        Player(file, clock, shown).play(file.duration_us)
+    again = await replayed(failed.path)
+    assert shown.comparisons == again.comparisons == failed.live.comparisons
+    assert shown.compared_signatures == again.signatures
+    assert shown.coverage == again.coverage
+    assert shown.compared_releases

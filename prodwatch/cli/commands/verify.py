@@ -55,7 +55,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     file: str
     state: Literal["whole", "not ended", "damaged"]
-    """`not ended`: the recorder was killed, or the file was cut between two frames."""
+    """`not ended`: the recorder was killed, its disk was full, or the file was cut between two frames."""
     damage: str | None
     bytes: int
     frames: int
@@ -118,7 +118,7 @@ def _lines(report: Report) -> list[str]:
     if report.damage is not None:
         lines.append(f"damage: {report.damage}")
     if report.state == "not ended":
-        lines.append("the recorder was killed, or the file was cut between two frames")
+        lines.append("the recorder was killed, its disk was full, or the file was cut between two frames")
     if report.state != "whole":
         last = report.last
         where = "none" if last is None else f"{last.number:,} of {last.at:%Y-%m-%d %H:%M:%S} UTC, in frame {last.frame}"
