@@ -15,7 +15,7 @@ from prodwatch.runner.run_result_document import run_facts
 from prodwatch.session.gate_replay import ReplayOptions, replay_gate
 from prodwatch.session.replay import Replay, ReplayClock
 from prodwatch.store.recording.reader import SessionFile
-from prodwatch.store.store import Store
+from prodwatch.store.store import DEFAULT_LIMITS, TRIAGE_LIMITS, Store
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import judge_session
 from prodwatch.views.window_comparison import directions
@@ -40,7 +40,7 @@ def judge_again(file: SessionFile) -> Rejudged:
     if recorded.result is not None and recorded.result.run.mode == "check":
         return _judge_run(recorded.result)
     if recorded.gate is None:
-        return Rejudged(recorded=recorded.session, judged=_judge_session(file))
+        return Rejudged(recorded=recorded.session, judged=_judge_session(file, is_window=recorded.is_window))
     if recorded.gate.status == "aborted":
         return Rejudged(recorded=recorded.gate, judged=None)
     gate = replay_gate(file, ReplayOptions())
@@ -52,12 +52,16 @@ class _Recorded(msgspec.Struct):
     gate: Verdict | None = None
     session: Verdict | None = None
     result: RunResult | None = None
+    is_window: bool = False
+    """Whether it is a triage, for which a session keeps more points of metrics."""
 
 
 def _recorded(file: SessionFile) -> _Recorded:
     found = _Recorded()
     for entry in file.entries():
         match entry.event:
+            case Opened():
+                found.is_window = entry.event.window_start is not None
             case GateLooked():
                 found.gate = entry.event.verdict
             case Judged():
@@ -80,10 +84,10 @@ def _judge_run(result: RunResult) -> Rejudged:
     return Rejudged(recorded=recorded, judged=recorded if same else judged)
 
 
-def _judge_session(file: SessionFile) -> Verdict | None:
+def _judge_session(file: SessionFile, *, is_window: bool) -> Verdict | None:
     """Return the verdict of the last moment at which the session looked; None without one."""
     clock = ReplayClock(file.header.started_at)
-    store = Store(clock)
+    store = Store(clock, limits=TRIAGE_LIMITS if is_window else DEFAULT_LIMITS)
     replay = Replay(store, compares=True)
     environment: Environment | None = None
     window: Window | None = None

@@ -400,3 +400,13 @@ def test_a_pattern_that_is_too_slow_masks_its_text_and_ends_the_recording_at_las
     content = gzip.decompress(path.read_bytes()).decode()
     assert slow not in content
     assert "•••" in content
+
+
+def test_half_a_surrogate_pair_costs_one_character_and_not_the_recording(path: Path) -> None:
+    recorded = RecordedScene(path)
+    line = LogRecord(1, "a\ud800b", "/aws/lambda/pay", fields={"key\udfff": ["\ud800"]})
+    recorded.store.apply(Batch(source="logs", records=(line,)))
+    assert recorded.close().ended is None
+    with SessionFile(path) as file:
+        batches = [each.event.batch for each in file.entries() if isinstance(each.event, Delivered)]
+    assert batches[0].records == (replace(line, message="a?b", fields={"key?": ["?"]}),)

@@ -43,7 +43,7 @@ class Redaction:
 
     def encoded(self, value: T, encode: Callable[[T], bytes]) -> bytes:
         """Return the line of a value with everything masked. Raises RedactionError when a pattern is too slow."""
-        line = encode(value)
+        value, line = _encoded(value, encode)
         if self._redactor.knows_secrets:
             text = line.decode()
             # Most lines hold no secret, and to search the whole line once is all that they cost.
@@ -75,6 +75,15 @@ class Redaction:
                     ) from None
                 return MASK
         return text
+
+
+def _encoded(value: T, encode: Callable[[T], bytes]) -> tuple[T, bytes]:
+    """Return a value and its line, without halves of surrogate pairs, for which UTF-8 has no form."""
+    try:
+        return value, encode(value)
+    except UnicodeEncodeError:
+        value = masked(value, lambda text: text.encode("utf-8", "replace").decode())
+        return value, encode(value)
 
 
 def masked(value: T, mask: Callable[[str], str]) -> T:
