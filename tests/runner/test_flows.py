@@ -77,7 +77,8 @@ async def test_what_rests_on_a_field_that_no_element_has_is_not_captured(bench: 
     check = await bench.one(flow("f", step("a", capture={"n": Capture(path="length(items[?typo == 'x'])")})))
     assert check.status == "fail"
     assert check.message == (
-        "step a: nothing to capture as n: no element of `items` has `typo`, so a selection by it proves nothing"
+        "step a: nothing to capture as n: no element of `items` has `typo`, so a selection by it proves nothing; "
+        "if that is intended, write `none items[*].typo exists`"
     )
 
 
