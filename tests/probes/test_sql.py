@@ -6,10 +6,12 @@ import asyncio
 import sqlite3
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +91,119 @@ async def test_a_check_that_does_not_mutate_cannot_write_to_a_file(send: Send, d
     assert "a statement that writes needs `mutates = true`" in seen.failure.message
     after = await send("sql", url=database, statement="select count(*) as n from orders")
     assert after.document["row"] == {"n": 3}
+
+
+async def test_a_check_that_does_not_mutate_cannot_write_where_the_url_opens_for_writing(
+    send: Send, database: str
+) -> None:
+    url = f"{database.replace('///', '///file:')}?uri=true&mode=rw"
+    seen = await send("sql", url=url, statement="drop table orders")
+    assert seen.failure is not None
+    assert "a statement that writes needs `mutates = true`" in seen.failure.message
+    after = await send("sql", url=url, statement="select count(*) as n from orders")
+    assert after.document["row"] == {"n": 3}
+
+
+class Database:
+    """Engine, connection and result of one dialect in one, which records each step."""
+
+    def __init__(self, dialect: str) -> None:
+        self.dialect = SimpleNamespace(name=dialect, driver="")
+        self.steps: list[str] = []
+        self.returns_rows, self.rowcount = False, -1
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Database]:
+        yield self
+
+    async def execute(self, statement: Any, _parameters: object = None) -> Database:
+        self.steps.append(str(statement))
+        return self
+
+    async def commit(self) -> None:
+        self.steps.append("COMMIT")
+
+    async def rollback(self) -> None:
+        self.steps.append("ROLLBACK")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def dispose(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Database]:
+    def use(dialect: str) -> Database:
+        database = Database(dialect)
+        monkeypatch.setattr("prodwatch.probes.sql.probe._engine", lambda *_: (database, "db"))
+        return database
+
+    return use
+
+
+READ_ONLY = {
+    "postgresql": ["SET TRANSACTION READ ONLY"],
+    "cockroachdb": ["SET TRANSACTION READ ONLY"],
+    "mysql": ["SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"],
+    "mariadb": ["SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"],
+}
+
+
+@pytest.mark.parametrize("dialect", READ_ONLY)
+async def test_the_transaction_of_a_check_that_does_not_mutate_is_read_only_and_rolled_back(
+    send: Send, scripted: Callable[[str], Database], dialect: str
+) -> None:
+    database = scripted(dialect)
+    await send("sql", url="db://", statement="drop table orders")
+    assert database.steps == [*READ_ONLY[dialect], "drop table orders", "ROLLBACK"]
+    database = scripted(dialect)
+    await send("sql", url="db://", statement="drop table orders", mutates=True)
+    assert database.steps == ["drop table orders", "COMMIT"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sent"),
+    [
+        ("select 1", True),
+        ("/* a */ (SELECT 1)", True),
+        ("with a as (select 1) select * from a", True),
+        ("drop table orders", False),
+        ("exec sweep", False),
+    ],
+)
+async def test_a_database_without_read_only_transactions_receives_only_what_reads(
+    send: Send, scripted: Callable[[str], Database], statement: str, sent: bool
+) -> None:
+    database = scripted("mssql")
+    seen = await send("sql", url="db://", statement=statement)
+    assert database.steps == ([statement, "ROLLBACK"] if sent else [])
+    if not sent:
+        assert seen.failure is not None
+        assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
+        assert "prodwatch cannot make a transaction of mssql read-only" in seen.failure.message
+
+
+@pytest.mark.parametrize(
+    ("statement", "sent"),
+    [
+        ("select ';' as a; -- ; b", True),
+        ("select 1; ;", True),
+        ("commit; drop table orders", False),
+        ("select 'a'; /* b */ drop table orders", False),
+    ],
+)
+async def test_a_second_statement_cannot_end_the_read_only_transaction(
+    send: Send, scripted: Callable[[str], Database], statement: str, sent: bool
+) -> None:
+    database = scripted("postgresql")
+    seen = await send("sql", url="db://", statement=statement)
+    assert (statement in database.steps) is sent
+    if not sent:
+        assert seen.failure is not None
+        assert seen.failure.unsent
+        assert "`statement` holds several statements" in seen.failure.message
 
 
 @pytest.mark.parametrize("mutates", [False, True])
@@ -197,6 +312,12 @@ class Refused(Exception):  # noqa: N818 -- as drivers name theirs
         ),
         pytest.param(
             ProgrammingError("x", {}, Refused("42P01", "no table")), Status.FAIL, Reason.TARGET_ERROR, id="no table"
+        ),
+        pytest.param(
+            ProgrammingError("x", {}, Refused("25006", "read-only")), Status.ERROR, Reason.INVALID, id="read-only"
+        ),
+        pytest.param(
+            OperationalError("x", {}, Exception(1792, "read-only")), Status.ERROR, Reason.INVALID, id="mysql read-only"
         ),
         pytest.param(ConnectionRefusedError(111, "refused"), Status.FAIL, Reason.CONNECT, id="refused"),
         pytest.param(OperationalError("x", {}, OSError(111, "refused")), Status.FAIL, Reason.CONNECT, id="wrapped"),

@@ -46,6 +46,22 @@ _STEPS = 10_000
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
 _WITHOUT_A_STATEMENT = re.compile(r"(?:\s|;|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
 """A text that drivers accept and run as nothing."""
+_READ_ONLY: dict[str, tuple[str, ...]] = {
+    "sqlite": ("PRAGMA query_only = ON",),
+    "postgresql": ("SET TRANSACTION READ ONLY",),
+    "cockroachdb": ("SET TRANSACTION READ ONLY",),
+    # The session's mode holds for the transactions that a procedure begins after it has committed the first.
+    "mysql": ("SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"),
+    "mariadb": ("SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"),
+}
+"""Statements of each database that make it refuse every change, before it could commit a DDL statement by itself."""
+_READ_ONLY_CODES = frozenset({"25006", "1792"})
+"""SQLSTATE and MySQL's error code of a change in a read-only transaction."""
+_READS = frozenset({"select", "with", "values", "show", "explain", "describe", "desc"})
+"""First words of the statements that a database without a read-only transaction receives from a check that only reads.
+"""
+_FIRST_WORD = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?\*/)*(\w*)", re.DOTALL)
+_QUOTED_OR_END = re.compile(rf"{_QUOTED}|(?P<end>;)", re.DOTALL)
 _QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)", re.DOTALL)
 
 
@@ -62,6 +78,8 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     try:
         statement = _bindable(params["statement"], params.get("parameters") or {})
         engine, target = _engine(params["url"], context)
+        if not context.mutates:
+            _check_only_reads(params["statement"], engine.dialect.name)
     except UnavailableFeatureError as missing:
         return unavailable(str(missing))
     except UnusableError as error:
@@ -162,6 +180,26 @@ def _existing_file(url: URL, *, mutates: bool) -> URL:
     return url.set(database=database, query={**url.query, "uri": "true", "mode": "rw" if mutates else "ro"})
 
 
+def _check_only_reads(statement: str, dialect: str) -> None:
+    """Check that a read-only transaction can hold all of `statement`; raises UnusableError.
+
+    A second statement could end the transaction. A database without such a transaction commits DDL by itself.
+    """
+    ends = (found.end() for found in _QUOTED_OR_END.finditer(statement) if found["end"])
+    if (end := next(ends, None)) is not None and not _WITHOUT_A_STATEMENT.fullmatch(statement, end):
+        raise UnusableError(
+            "`statement` holds several statements, and the second could end the read-only transaction of the first;"
+            " write one statement in each check, or set `mutates = true`"
+        )
+    first = _FIRST_WORD.match(statement)
+    word = first[1] if first else ""
+    if dialect not in _READ_ONLY and word.lower() not in _READS:
+        raise UnusableError(
+            f"prodwatch cannot make a transaction of {dialect} read-only, so that it sends no statement that begins"
+            f' with "{word}"; set `mutates = true` if it may change data'
+        )
+
+
 async def _stop_at(connection: AsyncConnection, deadline: Deadline) -> None:
     """Make SQLite abort a statement soon after the deadline: closing the connection waits for its thread."""
     raw: Any = (await connection.get_raw_connection()).driver_connection
@@ -175,6 +213,9 @@ async def _run(
     from sqlalchemy import text
 
     now = context.clock.monotonic_s
+    if not context.mutates:
+        for each in _READ_ONLY.get(connection.dialect.name, ()):
+            await connection.execute(text(each))
     connected_s = now()
     limit = params.get("max_rows", DEFAULT_MAX_ROWS)
     result = await connection.execute(text(statement), params.get("parameters") or {})
@@ -183,6 +224,8 @@ async def _run(
     result.close()
     if context.mutates:
         await connection.commit()
+    else:
+        await connection.rollback()
     document: dict[str, Any] = {
         "latency": Duration.from_s(now() - connected_s),
         "connect": Duration.from_s(connected_s - started_s),
@@ -261,7 +304,7 @@ def _failure(error: OSError | SQLAlchemyError, target: str) -> Failure:
     if code == ["SQLITE", "CANTOPEN"]:
         message = f"{target} cannot be read by this machine's user: {message}"
         return Failure(status=Status.ERROR, reason=Reason.INVALID, message=message)
-    if code == ["SQLITE", "READONLY"]:
+    if code == ["SQLITE", "READONLY"] or _code(original) in _READ_ONLY_CODES:
         message = f"{target} can only be read: {message}; a statement that writes needs `mutates = true`"
         return Failure(status=Status.ERROR, reason=Reason.INVALID, message=message)
     if isinstance(original, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
@@ -281,8 +324,13 @@ def _failure(error: OSError | SQLAlchemyError, target: str) -> Failure:
     return Failure(status=Status.FAIL, reason=reason, message=f"{target} refused the statement: {message}")
 
 
+def _code(original: BaseException) -> str:
+    """Return SQLSTATE, or the database's own code where the driver has none."""
+    return str(getattr(original, "sqlstate", None) or next(iter(original.args), ""))
+
+
 def _is_login(original: BaseException) -> bool:
-    code = str(getattr(original, "sqlstate", None) or next(iter(original.args), ""))
+    code = _code(original)
     return code in _LOGIN_CODES or (len(code) == 5 and code.startswith(_LOGIN_CLASS))
 
 

@@ -17,11 +17,17 @@ SPECS = (
         type="sql",
         title="SQL statement",
         doc=(
-            "Runs one statement with SQLAlchemy; the document is its rows. Needs the extra `prodwatch[sql]` and"
-            " an asynchronous driver for the database. The statement runs in its own transaction, which is"
-            " committed only with `mutates = true`; a file of SQLite is opened for reading only without it, and is"
-            " never created. Columns of one name are an `error`, so that no value is lost. A database that refuses"
-            " the connection or the statement is a `fail`; one that refuses the login is an `error`."
+            "Runs one statement with SQLAlchemy; the document is its rows. Needs the extra `prodwatch[sql]` and an"
+            " asynchronous driver for the database. The statement runs in its own transaction, which is committed"
+            " only with `mutates = true`. Without it the transaction is rolled back, and is read-only in PostgreSQL,"
+            " CockroachDB, MySQL, MariaDB and SQLite: a statement that writes, DDL included, is an `error`, and so"
+            " are several statements in one text. Other databases have no such transaction in prodwatch and receive"
+            " only statements that begin with `select`, `with`, `values`, `show`, `explain` or `describe`. A"
+            " read-only transaction does not cover effects outside of tables, such as files, server settings, locks,"
+            " terminated sessions and procedures that change its mode: give the check a user that may only read. A"
+            " file of SQLite is never created. Columns of one name are an `error`, so that no value is lost. A"
+            " database that refuses the connection or the statement is a `fail`; one that refuses the login is an"
+            " `error`."
         ),
         keys=(
             Key(
