@@ -150,8 +150,9 @@ def test_a_session_is_recorded_without_a_dashboard(project: CommandLine) -> None
     assert "digest " in ended.err
     verified = project.run("verify", "r.pw", "--json")
     report = json.loads(verified.out)
-    assert (verified.code, report["judged"]["status"]) == (0, "pass")
+    assert verified.code == 0
     assert report["judged"] == report["recorded"]
+    assert report["records"] > 3
 
 
 def test_personal_data_is_masked_by_patterns(project: CommandLine) -> None:

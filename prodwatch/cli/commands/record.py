@@ -83,9 +83,10 @@ async def _record(session: LiveSession, store: Store, recorder: Recorder, clock:
     """Run the session until its time is over, it is cancelled, or the recording ends."""
     from prodwatch.model.signal import SourcePhase
 
-    began_s, progress = clock.monotonic_s(), _Progress(recorder)
+    progress = _Progress(recorder)
     try:
         await session.start()
+        began_s = clock.monotonic_s()
         while recorder.failure is None and (for_ is None or clock.monotonic_s() - began_s < for_):
             status = store.sources.get("session")
             if status is not None and status.phase is SourcePhase.FAILED:
