@@ -1,10 +1,12 @@
-"""A run for people at a terminal: red first with expected and actual, green in one line each, the verdict last."""
+"""A run for people at a terminal: green in one line each, red below it with the evidence, the verdict last."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -12,9 +14,8 @@ from prodwatch.model.result import AssertionResult, CheckResult, RunResult, Sign
 from prodwatch.model.status import Status
 from prodwatch.report.status_mapping import (
     GLYPHS,
-    actual,
     facts,
-    failures_first,
+    first_facts,
     headline,
     signal_title,
     signal_value,
@@ -43,8 +44,20 @@ VERDICTS = {
 }
 QUIET_FLAGS = frozenset({"unattested", "mutating"})
 """True of most checks, so that saying it each time would hide what matters; the JSON has them."""
-MAX_GREEN = 40
+MAX_GREEN = 20
 """More green checks than this are counted, not listed."""
+_INDENT = 10
+"""Cells before the lines that belong to a check."""
+_NARROWEST = 40
+"""Columns below which lines are not wrapped."""
+_DIAGNOSTIC_FACTS = 1
+"""Facts of a red diagnostic that are shown, such as one of the lines that it counted."""
+_GREEN_FIRST = (Status.PASS, Status.SKIPPED, Status.DEGRADED, Status.INCONCLUSIVE, Status.ERROR, Status.FAIL)
+"""Order of the output: the end, where a terminal leaves the reader, belongs to failures."""
+_LONG_NUMBER = re.compile(r"(?<![\w.])(\d+\.0*\d{6})\d{4,}(?![\w.])")
+_PLACE = re.compile(r"^\| \[\d+\] ")
+_MORE = re.compile(r" \(and \d+ more\)$")
+"""Count of the other false assertions, which are listed below."""
 
 
 def write(
@@ -59,7 +72,6 @@ def write(
 
     `past` are the outcomes of earlier runs by check id, oldest first.
     """
-    past = past or {}
     console = Console(
         file=stream,
         markup=False,
@@ -70,141 +82,207 @@ def write(
         no_color=True if color is False else None,
         force_terminal=True if color else None,
     )
-    ordered = failures_first(result.checks)
-    loud = [
-        check
-        for check in ordered
-        if check.status is not Status.SKIPPED and (check.status is not Status.PASS or _flagged(check))
-    ]
-    quiet = [check for check in ordered if check.status is Status.PASS and not _flagged(check)]
-    skipped = [check for check in ordered if check.status is Status.SKIPPED]
-    for check in loud:
-        _loud(console, check, past)
+    page = _Page(console, past or {})
+    quiet = [each for each in result.checks if _is_quiet(each)]
     if len(quiet) <= MAX_GREEN:
         for check in quiet:
-            console.print(_line(check, past))
+            page.show(page.line(check))
     else:
-        console.print(Text(f"✔ {len(quiet)} more checks passed", style="green"))
-    for check in skipped:
-        console.print(_line(check, past).append(f"  {sanitize_line(headline(check))}", style="dim"))
-    for signal in failures_first(result.signals):
-        _signal(console, signal)
-    for comparison in failures_first(result.comparisons):
-        _compared(console, comparison.status, comparison.id, comparison.message)
-    for signature in failures_first(result.signatures):
-        _compared(console, signature.status, signature_title(signature), signature.message)
-    if result.coverage is not None and result.coverage.functions:
-        console.print(Text(f"routes  {sanitize_line(result.coverage.message)}"))
-    for notice in result.notices:
-        console.print(Text(f"note  {sanitize_line(notice.message)}", style="yellow"))
+        page.show(Text(f"✔ {len(quiet)} checks passed", style="green"))
+    for status in _GREEN_FIRST:
+        page.of_status(status, result)
+        if status is Status.SKIPPED:
+            page.remarks(result)
     _verdict(console, result)
 
 
-def _flagged(check: CheckResult) -> bool:
-    return not QUIET_FLAGS.issuperset(check.flags)
+def _is_quiet(check: CheckResult) -> bool:
+    return check.status is Status.PASS and QUIET_FLAGS.issuperset(check.flags)
 
 
-def _line(check: CheckResult, past: Mapping[str, Sequence[Status]]) -> Text:
-    glyph, word = GLYPHS[check.status]
-    style = STYLES[check.status]
-    line = Text.assemble((f"{glyph} {word:<7} ", style), (sanitize_line(check.title), "" if style != "dim" else "dim"))
-    if check.status is not Status.SKIPPED:
-        line.append(f"  {format_ms(check.duration_ms)}", style="dim")
-    for flag in check.flags:
-        if flag not in QUIET_FLAGS:
-            line.append(f"  [{flag}]", style="dim")
-    if earlier := past.get(check.id):
-        line.append(f"  before {''.join(GLYPHS[status][0] for status in earlier)}", style="dim")
-    return line
+class _Page:
+    """Writes the items of one run; on a terminal, long lines are wrapped under their own indentation."""
+
+    def __init__(self, console: Console, past: Mapping[str, Sequence[Status]]) -> None:
+        self._console = console
+        self._past = past
+        # Programs that read a pipe search in whole lines.
+        self._wraps = console.is_terminal and console.width >= _NARROWEST
+
+    def show(self, text: Text, indent: int = 0, hanging: int = 2) -> None:
+        """Write one line, indented; what does not fit on a terminal continues `hanging` cells further right."""
+        room = self._console.width - indent - hanging
+        if not self._wraps or indent + text.cell_len <= self._console.width:
+            self._console.print(Text(" " * indent).append_text(text))
+            return
+        for number, line in enumerate(text.wrap(self._console, room)):
+            line.rstrip()
+            self._console.print(Text(" " * (indent + (hanging if number else 0))).append_text(line))
+
+    def of_status(self, status: Status, result: RunResult) -> None:
+        """Write everything with this status, except checks that passed without anything to add."""
+        for check in result.checks:
+            if check.status is status and not _is_quiet(check):
+                self._check(check)
+        for signal in result.signals:
+            if signal.status is status:
+                self._signal(signal)
+        for comparison in result.comparisons:
+            if comparison.status is status:
+                self._compared(status, comparison.id, comparison.message)
+        for signature in result.signatures:
+            if signature.status is status:
+                self._compared(status, signature_title(signature), signature.message)
+
+    def line(self, check: CheckResult) -> Text:
+        """Return status, title, duration, flags and earlier outcomes of a check."""
+        glyph, word = GLYPHS[check.status]
+        style = STYLES[check.status]
+        dim = check.status is Status.SKIPPED
+        line = Text.assemble((f"{glyph} {word:<7} ", style), (sanitize_line(check.title), "dim" if dim else ""))
+        if not dim:
+            line.append(f"  {format_ms(check.duration_ms)}", style="dim")
+        for flag in check.flags:
+            if flag not in QUIET_FLAGS:
+                line.append(f"  [{flag}]", style="dim")
+        if earlier := self._past.get(check.id):
+            line.append(f"  before {''.join(GLYPHS[status][0] for status in earlier)}", style="dim")
+        return line
+
+    def _check(self, check: CheckResult) -> None:
+        """Write a check that is not a plain pass, with its evidence."""
+        if check.status is Status.SKIPPED:
+            self.show(self.line(check).append(f"  {sanitize_line(headline(check))}", style="dim"), 0, _INDENT)
+            return
+        self.show(self.line(check), 0, _INDENT)
+        if check.status is Status.PASS:
+            return
+        known: set[str] = set()
+        if check.message and not _is_below(check.message, check):
+            self.show(Text(_shown(check.message)), _INDENT)
+        self._assertions(check.assertions, _INDENT, known)
+        for step in check.steps:
+            self._step(step, "step", known)
+        for step in check.cleanup:
+            self._step(step, "cleanup", known)
+        self._evidence(check)
+        for diagnostic in check.diagnosed_by:
+            self._diagnostic(diagnostic)
+
+    def _assertions(self, assertions: Iterable[AssertionResult], indent: int, known: set[str]) -> None:
+        for assertion in assertions:
+            if assertion.ok is not True or assertion.facts:
+                self._assertion(assertion, indent, known)
+
+    def _assertion(self, assertion: AssertionResult, indent: int, known: set[str]) -> None:
+        style = STYLES[Status.DEGRADED if assertion.severity == "warn" else Status.FAIL]
+        only_warns = "  (a warning)" if assertion.severity == "warn" else ""
+        self.show(Text(f"{sanitize_line(assertion.expression)}{only_warns}", style=style), indent)
+        if assertion.message:
+            self.show(Text(_shown(assertion.message)), indent + 2)
+        if assertion.ok is not True and assertion.diff:
+            for line in sanitize(assertion.diff).splitlines():
+                mark = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
+                self.show(Text(line, style=mark), indent + 2)
+        elif assertion.ok is not True:
+            above = f"{assertion.expression}\n{assertion.message or ''}"
+            if not _mentions(above, expected := text(assertion.expected)):
+                self.show(Text(f"expected  {_shown(expected)}"), indent + 2, 10)
+            is_absent = assertion.actual is None and assertion.message
+            if not is_absent and not _mentions(above, value := text(assertion.actual)):
+                self.show(Text(f"actual    {_shown(value)}"), indent + 2, 10)
+        for fact in facts(assertion):
+            if (bare := _PLACE.sub("| ", fact)) not in known:
+                known.add(bare)
+                self.show(Text(fact), indent + 2)
+
+    def _step(self, step: StepResult, what: str, known: set[str]) -> None:
+        if step.status in {Status.PASS, Status.SKIPPED} and not step.leftovers:
+            return
+        glyph, _ = GLYPHS[step.status]
+        line = Text(f"{glyph} {what} {sanitize_line(step.name)}", style=STYLES[step.status])
+        if step.message and not _is_of(step.message, step.assertions):
+            line.append(f"  {_shown(step.message)}", style="default")
+        self.show(line, _INDENT)
+        self._assertions(step.assertions, _INDENT + 2, known)
+        for leftover in step.leftovers:
+            self.show(Text(f"left behind: {sanitize_line(leftover)}", style="yellow"), _INDENT + 2)
+
+    def _evidence(self, check: CheckResult) -> None:
+        if len(check.attempts) > 1:
+            total = sum(attempt.duration_ms for attempt in check.attempts)
+            self.show(Text(f"{len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"), _INDENT)
+        ids = [f"request {request_id}" for request_id in check.correlation.request_ids]
+        if check.correlation.trace_id:
+            ids.insert(0, f"trace {check.correlation.trace_id}")
+        together = "  ".join(map(sanitize_line, ids))
+        fits = not self._wraps or _INDENT + cell_len(together) <= self._console.width
+        for shown in filter(None, [together] if fits else map(sanitize_line, ids)):
+            self.show(Text(shown, style="dim"), _INDENT)
+        self.show(Text(sanitize_line(f"{check.id}  {check.source}"), style="dim"), _INDENT)
+
+    def _diagnostic(self, diagnostic: CheckResult) -> None:
+        self.show(Text("diagnosed by ", style="dim").append_text(self.line(diagnostic)), _INDENT, 13)
+        if diagnostic.status is Status.PASS:
+            return
+        self.show(Text(_shown(headline(diagnostic))), _INDENT + 13)
+        for fact in first_facts(diagnostic)[:_DIAGNOSTIC_FACTS]:
+            self.show(Text(fact), _INDENT + 13)
+
+    def _signal(self, signal: SignalResult) -> None:
+        """Write a metric or an alarm."""
+        glyph, word = GLYPHS[signal.status]
+        line = Text.assemble((f"{glyph} {word:<7} ", STYLES[signal.status]), sanitize_line(signal_title(signal)))
+        if value := signal_value(signal):
+            line.append(f"  {value}", style="dim")
+        if signal.status is Status.SKIPPED:
+            line.append(f"  {sanitize_line(headline(signal))}", style="dim")
+        self.show(line, 0, _INDENT)
+        if signal.status in {Status.PASS, Status.SKIPPED}:
+            return
+        if signal.message is None or not _is_of(signal.message, signal.assertions):
+            self.show(Text(_shown(headline(signal))), _INDENT)
+        self._assertions(signal.assertions, _INDENT, set())
+
+    def _compared(self, status: Status, title: str, message: str) -> None:
+        """Write a comparison of the versions or an error signature."""
+        glyph, word = GLYPHS[status]
+        line = Text.assemble((f"{glyph} {word:<7} ", STYLES[status]), sanitize_line(title))
+        self.show(line.append(f"  {sanitize_line(message)}", style="dim" if status is Status.PASS else ""), 0, _INDENT)
+
+    def remarks(self, result: RunResult) -> None:
+        """Write the covered routes and the notices."""
+        if result.coverage is not None and result.coverage.functions:
+            self.show(Text(f"routes  {sanitize_line(result.coverage.message)}"), 0, 8)
+        for notice in result.notices:
+            self.show(Text(f"note  {sanitize_line(notice.message)}", style="yellow"), 0, 6)
 
 
-def _loud(console: Console, check: CheckResult, past: Mapping[str, Sequence[Status]]) -> None:
-    console.print(_line(check, past))
-    if check.status is Status.PASS:
-        return
-    assertion_messages = {assertion.message for assertion in check.assertions}
-    if check.message and check.message not in assertion_messages:
-        console.print(Text(f"          {sanitize_line(check.message)}"))
-    for assertion in check.assertions:
-        _assertion(console, assertion, indent=10)
-    for step in check.steps:
-        _step(console, step, "step")
-    for step in check.cleanup:
-        _step(console, step, "cleanup")
-    _evidence(console, check)
-    for diagnostic in check.diagnosed_by:
-        console.print(Text("          diagnosed by ", style="dim").append_text(_line(diagnostic, past)))
-        if diagnostic.status is not Status.PASS:
-            console.print(Text(f"                       {sanitize_line(headline(diagnostic))}"))
+def _is_below(message: str, check: CheckResult) -> bool:
+    """Return whether the lines below a check's title state its message."""
+    if _is_of(message, check.assertions):
+        return True
+    for what, steps in (("step", check.steps), ("cleanup", check.cleanup)):
+        for step in steps:
+            rest = message.removeprefix(f"{what} {step.name}: ")
+            if rest != message and (rest == step.message or _is_of(rest, step.assertions)):
+                return True
+    return False
 
 
-def _signal(console: Console, signal: SignalResult) -> None:
-    glyph, word = GLYPHS[signal.status]
-    style = STYLES[signal.status]
-    line = Text.assemble((f"{glyph} {word:<7} ", style), sanitize_line(signal_title(signal)))
-    line.append(f"  {signal_value(signal)}", style="dim")
-    if signal.status is Status.SKIPPED:
-        line.append(f"  {sanitize_line(headline(signal))}", style="dim")
-    console.print(line)
-    if signal.status in {Status.PASS, Status.SKIPPED}:
-        return
-    if signal.message not in {assertion.message for assertion in signal.assertions}:
-        console.print(Text(f"          {sanitize_line(headline(signal))}"))
-    for assertion in signal.assertions:
-        _assertion(console, assertion, indent=10)
+def _is_of(message: str, assertions: Iterable[AssertionResult]) -> bool:
+    """Return whether this is the message of one of the assertions."""
+    return _MORE.sub("", message) in {assertion.message for assertion in assertions}
 
 
-def _compared(console: Console, status: Status, title: str, message: str) -> None:
-    glyph, word = GLYPHS[status]
-    line = Text.assemble((f"{glyph} {word:<7} ", STYLES[status]), sanitize_line(title))
-    console.print(line.append(f"  {sanitize_line(message)}", style="dim" if status is Status.PASS else ""))
+def _mentions(sentences: str, value: str) -> bool:
+    """Return whether sentences already hold a value, as a word of its own."""
+    return re.search(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\d)", sentences) is not None
 
 
-def _evidence(console: Console, check: CheckResult) -> None:
-    if len(check.attempts) > 1:
-        total = sum(attempt.duration_ms for attempt in check.attempts)
-        console.print(Text(f"          {len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"))
-    ids = [f"request {request_id}" for request_id in check.correlation.request_ids]
-    if check.correlation.trace_id:
-        ids.insert(0, f"trace {check.correlation.trace_id}")
-    if ids:
-        console.print(Text(f"          {sanitize_line('  '.join(ids))}", style="dim"))
-    console.print(Text(f"          {sanitize_line(f'{check.id}  {check.source}')}", style="dim"))
-
-
-def _step(console: Console, step: StepResult, what: str) -> None:
-    if step.status in {Status.PASS, Status.SKIPPED} and not step.leftovers:
-        return
-    glyph, _ = GLYPHS[step.status]
-    line = Text.assemble((f"          {glyph} {what} {sanitize_line(step.name)}", STYLES[step.status]))
-    line.append(f"  {sanitize_line(step.message or '')}")
-    console.print(line)
-    for assertion in step.assertions:
-        _assertion(console, assertion, indent=12)
-    for leftover in step.leftovers:
-        console.print(Text(f"            left behind: {sanitize_line(leftover)}", style="yellow"))
-
-
-def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> None:
-    if assertion.ok is True and not assertion.facts:
-        return
-    pad = " " * indent
-    style = STYLES[Status.DEGRADED if assertion.severity == "warn" else Status.FAIL]
-    only_warns = "  (a warning)" if assertion.severity == "warn" else ""
-    console.print(Text(f"{pad}{sanitize_line(assertion.expression)}{only_warns}", style=style))
-    if assertion.message:
-        console.print(Text(f"{pad}  {sanitize_line(assertion.message)}"))
-    if assertion.ok is True:
-        pass  # it ended a wait: only the things behind it are of interest
-    elif assertion.diff:
-        for line in sanitize(assertion.diff).splitlines():
-            mark = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
-            console.print(Text(f"{pad}  {line}", style=mark))
-    else:
-        console.print(Text(f"{pad}  expected  {sanitize_line(text(assertion.expected))}"))
-        console.print(Text(f"{pad}  actual    {sanitize_line(actual(assertion))}"))
-    for fact in facts(assertion):
-        console.print(Text(f"{pad}  {fact}"))
+def _shown(sentence: str) -> str:
+    """Return a sentence for display: a number of many digits is cut, marked by `…`."""
+    return _LONG_NUMBER.sub(r"\1…", sanitize_line(sentence))
 
 
 def _verdict(console: Console, result: RunResult) -> None:

@@ -26,7 +26,7 @@ MAX_TEXT_LINES = 5
 """Most lines shown of the beginning of a text."""
 _TIMES = ("timestamp", "time", "since", "sent", "started_at")
 _NAMES = ("id", "name", "key", "trace_id", "request_id")
-_STATES = ("level", "state", "status", "reason")
+_STATES = ("level", "state", "status", "reason", "root_cause")
 
 Mask = Callable[[str], str]
 
@@ -95,15 +95,30 @@ def _element(element: Any, mask: Mask) -> str:
         if not isinstance(element, Mapping):
             return _line(text_of(element), mask)
         message = element.get("message")
+        if {"name", "state", "reason"} <= element.keys():
+            since = f" since {text_of(element['since'])}" if element.get("since") else ""
+            return _line(
+                f"{text_of(element['name'])} {text_of(element['state'])}{since}: {text_of(element['reason'])}", mask
+            )
         first = [name for name in (*_TIMES, *_NAMES, *_STATES) if name in element]
         if isinstance(message, str) and "timestamp" in element:
             known = [text_of(element[name]) for name in ("timestamp", "level") if name in element]
-            return _line(" ".join((*known, message)), mask)
+            return _line(" ".join((*known, _logged(message))), mask)
         others = [name for name in element if name not in first]
         shown = {name: _cut(_line(text_of(element[name]), mask), MAX_FIELD_CHARS) for name in (*first, *others)}
         return ", ".join(f"{_line(name, mask)} {value}" for name, value in shown.items())
     except UndecidableError as error:
         return str(error)
+
+
+def _logged(line: str) -> str:
+    """Return the message in a log line that is a JSON object, any other line as it is."""
+    if not line.startswith("{"):
+        return line
+    from prodwatch.formats.lambda_json import parse_json_line
+
+    parsed = parse_json_line(line)
+    return line if parsed is None else parsed.message or line
 
 
 def _line(text: str, mask: Mask) -> str:
