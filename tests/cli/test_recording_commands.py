@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shlex
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -205,3 +208,26 @@ def test_a_live_gate_uses_the_values_of_its_options(project: CommandLine) -> Non
     assert ended.code == 0
     content = gzip.decompress((project.project / "f.pw").read_bytes()).decode()
     assert '"bake_s":1' in content
+
+
+def test_the_commands_of_the_guide_run(project: CommandLine) -> None:
+    """In their order, with a bake of a second; the dashboard needs a terminal."""
+    text = (Path(__file__).parents[2] / "docs/guide/recording.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = [line.removeprefix("$ ") for kind, block in blocks if not kind for line in block.splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("prodwatch ")]
+    assert len(commands) == 9
+    config = project.project / "config/shop.toml"
+    config.rename(config.with_name("prod.toml"))
+    project.write("checks/c.toml", GREEN)
+    (project.project / "recordings").mkdir()
+    for command in commands:
+        if command[0] == "--env":
+            continue
+        if (project.project / "release-42.pw").exists():
+            shutil.copy(project.project / "release-42.pw", project.project / "recordings")
+        arguments = ["1s" if each == "30m" else each for each in command]
+        if command[0] == "gate" and "--replay" not in command:
+            arguments += ["--for", "1s"]
+        ended = project.run(*arguments)
+        assert ended.code == 0, (command, ended.err)
