@@ -276,6 +276,7 @@ def _ended(status: SourceStatus) -> SourceStatus:
         phase=SourcePhase.IDLE,
         message=status.message,
         notes=(*status.notes, _READ),
+        read_from=status.read_from,
         unread=status.unread,
         late=status.late,
         dropped=status.dropped,

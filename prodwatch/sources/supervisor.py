@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from prodwatch.clock import Clock
 from prodwatch.errors import ProdwatchError
-from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.model.signal import UNREADABLE, Batch, SourcePhase, SourceStatus
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.base import Source
 from prodwatch.sources.error_status import DENIED_EVERY_S
@@ -68,6 +68,7 @@ class Supervisor:
 
     async def _run(self, source: Source) -> None:
         backoff = self._backoff()
+        has_failed = False
         while True:
             min_wait_s = 1.0
             try:
@@ -75,6 +76,11 @@ class Supervisor:
                     async for batch in batches:
                         self._apply(batch)
                         backoff.reset()
+                        if has_failed and batch.status is not None and batch.status.phase not in UNREADABLE:
+                            has_failed = False
+                            if batch.status.source != source.name:
+                                # Parts of the source report in its place; only they would replace its failure.
+                                self._apply(Batch(source=source.name, is_answered=True))
                 message = "ended"
             except ProdwatchError as error:
                 # Not a bug, and not fixable by the source: credentials of another account, for example.
@@ -86,6 +92,7 @@ class Supervisor:
             wait_s = max(min_wait_s, backoff.next_s())
             retry_at = self._clock.now() + timedelta(seconds=wait_s)
             status = SourceStatus(source=source.name, phase=SourcePhase.FAILED, message=message, retry_at=retry_at)
+            has_failed = True
             self._apply(Batch(source=source.name, status=status))
             await self._clock.sleep(wait_s)
 

@@ -41,6 +41,9 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     sample: str
     """The latest message in full."""
     group: GroupId
+    """Writer of the lines."""
+    log_group: GroupId | None = None
+    """Group that holds the latest line; None where it has the writer's name."""
     count: int
     """Lines; those of prodwatch's own requests are left out."""
     own: int = 0
@@ -58,6 +61,11 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> SignatureKey:
         """Identity of the signature."""
         return (self.group, self.shape)
+
+    @property
+    def read_in(self) -> GroupId:
+        """Group that holds the latest line."""
+        return self.log_group or self.group
 
 
 class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,6 +290,10 @@ def _with_own(key: SignatureKey, previous: Signature | None, record: LogRecord) 
     return replace(merged, count=0, own=(previous.own if previous else 0) + 1, by_version={})
 
 
+def _log_group(record: LogRecord) -> GroupId | None:
+    return None if record.group_id == record.writer else record.group_id
+
+
 def _merged(key: SignatureKey, previous: Signature | None, record: LogRecord) -> Signature:
     own = previous.own if previous else 0
     if previous is not None and not previous.count:
@@ -295,6 +307,7 @@ def _merged(key: SignatureKey, previous: Signature | None, record: LogRecord) ->
     return Signature(
         shape=shape,
         group=group,
+        log_group=_log_group(record) if newest else previous.log_group if previous else None,
         sample=latest.message if latest else (previous.sample if previous else record.message),
         count=(previous.count if previous else 0) + 1,
         own=own,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from prodwatch.judge.signatures.readable import readable
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import SignatureKey, SignatureResult
-from prodwatch.model.identity import unique_name
+from prodwatch.model.identity import GroupId, unique_name
 from prodwatch.model.signal import AlarmState
 from prodwatch.model.status import WORST_FIRST
 from prodwatch.store.error_signatures import Signature
@@ -71,12 +71,17 @@ def was_before(store: Store, members: Iterable[Signature], since: datetime) -> b
     Where Logs Insights has counted the time before a release, that answers it.
     """
     members = tuple(members)
-    status = store.sources.get(f"logs:{members[0].group.key}")
-    read_from = status.read_from if status is not None else None
-    if read_from is not None and since - read_from < BEFORE_AT_LEAST:
+    if not all(_was_read_before(store, group, since) for group in {each.read_in for each in members}):
         return store.signatures.counted_before(members, since)
     since_ms = since.timestamp() * 1000
     return any(each.count > 0 and each.first_ms < since_ms for each in members)
+
+
+def _was_read_before(store: Store, group: GroupId, since: datetime) -> bool:
+    """Return whether a log group was read from before `since` on; False for a group that reports no start."""
+    status = store.sources.get(f"logs:{group.key}")
+    read_from = status.read_from if status is not None else None
+    return read_from is not None and since - read_from >= BEFORE_AT_LEAST
 
 
 def signature_groups(store: Store) -> Iterator[tuple[str, tuple[Signature, ...]]]:

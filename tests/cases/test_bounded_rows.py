@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodwatch.formats.lambda_record import LineParser
+from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import (
     Batch,
     Level,
@@ -31,6 +32,7 @@ from prodwatch.views.events_in_window import changes
 from prodwatch.views.signals import signals
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import verdict_line
+from tests.support.read_logs import note_read
 
 RELEASE = ReleaseState(
     function="pay",
@@ -49,6 +51,7 @@ def store_of(clock: FakeClock | None = None, *, release: bool = True, **limits: 
     store = Store(clock or FakeClock(START), limits=StoreLimits(**limits))
     if release:
         store.apply(Batch(source="release", records=(RELEASE,)))
+        note_read(store, (GroupId(GROUP),), START - timedelta(days=1))
     return store
 
 

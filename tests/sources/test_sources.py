@@ -468,6 +468,34 @@ class Foreign:
         await asyncio.Event().wait()
 
 
+async def test_a_source_of_several_parts_that_failed_once_is_shown_as_recovered_and_loses_no_line(
+    aws: ScriptedAws, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, store = FakeClock(), Store(FakeClock())
+    broken_at_s = 20.0
+
+    def respond(_: Mapping[str, Any]) -> dict[str, Any]:
+        if broken_at_s <= clock.monotonic_s() - began_s < broken_at_s + 5:
+            raise RuntimeError("boom")
+        return log_events(*range(int(clock.monotonic_s() - began_s)))
+
+    began_s = clock.monotonic_s()
+    aws.answers["logs:FilterLogEvents"] = respond
+    source = LogSource(aws, [LogTarget(group="a")], clock=clock, parse=line, since=SINCE, backoff=calm)
+    supervisor = Supervisor([source], store.apply, clock=clock, backoff=calm)
+    supervisor.start()
+    await clock.advance(broken_at_s + 2)
+    failed = store.sources["logs"]
+    assert (failed.phase, failed.message) == (SourcePhase.FAILED, "failed: RuntimeError: boom")
+    await clock.advance(60)
+    await supervisor.stop()
+    assert "logs" not in store.sources
+    assert store.sources["logs:a"].phase is SourcePhase.LIVE
+    messages = [record.message for record in store.logs.ring]
+    assert len(messages) == len(set(messages)) >= broken_at_s + 30
+    assert "boom" in caplog.text
+
+
 async def test_credentials_of_another_account_are_a_state_and_no_bug(caplog: pytest.LogCaptureFixture) -> None:
     clock, foreign = FakeClock(), Foreign()
     applied: list[Batch] = []
@@ -559,6 +587,31 @@ async def test_what_was_read_before_a_break_is_handed_over_after_it(aws: Scripte
     later = await collect(source, clock, 30)
     shown = [record.message for record in records([*first, *later], LogRecord)]
     assert len(shown) == len(set(shown)) == 40_000
+
+
+async def test_a_page_that_waits_for_its_turn_at_a_break_is_handed_over_after_it(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    pages: list[str | None] = []
+
+    def respond(params: Mapping[str, Any]) -> dict[str, Any]:
+        pages.append(params.get("nextToken"))
+        if params.get("nextToken"):
+            return log_events(*range(40_000, 40_010))
+        return {**log_events(*range(40_000)), "nextToken": "2"}
+
+    aws.answers["logs:FilterLogEvents"] = respond
+    source: Any = log_source(aws, clock, "a")
+    first: list[Batch] = []
+    async with aclosing(source.batches()) as batches:
+        async for batch in batches:
+            first.append(batch)
+            if len(first) == 3:
+                while "2" not in pages:
+                    await clock.advance(0.5)
+                break
+    later = await collect(source, clock, 30)
+    shown = [record.message for record in records([*first, *later], LogRecord)]
+    assert len(shown) == len(set(shown)) == 40_010
 
 
 def by_version_metric(**changes: Any) -> MetricTarget:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.model.identity import HOME, Place
+from prodwatch.model.identity import HOME, GroupId, Place
 from prodwatch.model.signal import (
     Batch,
     Level,
@@ -21,10 +21,11 @@ from prodwatch.model.signal import (
 )
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.views.alarm_and_error_rows import signature_rows
+from prodwatch.views.alarm_and_error_rows import signature_groups, signature_rows, was_before
 from prodwatch.views.baseline import usual_range
 from prodwatch.views.evidence import requests_on
 from prodwatch.views.signals import SignalRow, signals
+from tests.support.read_logs import groups_of, note_read
 
 ABROAD = Place(region="us-east-1")
 
@@ -138,21 +139,40 @@ def error(group: str, version: str, message: str, at: datetime, place: Place = H
     return LogRecord(timestamp_ms=at_ms, message=message, group=group, version=version, level=Level.ERROR, place=place)
 
 
+@pytest.mark.parametrize(
+    ("read_before", "new"), [(timedelta(minutes=10), True), (timedelta(seconds=30), False), (None, False)]
+)
+def test_an_error_of_a_function_with_a_log_group_of_its_own_is_new_where_that_group_was_read(
+    read_before: timedelta | None, new: bool
+) -> None:
+    orders = replace(ORDERS, log_group="/shop/all")
+    store = store_of((orders,))
+    assert orders.started_at is not None
+    at = orders.started_at + timedelta(minutes=1)
+    line = replace(error("/shop/all", "18", "orders", at), function="orders")
+    store.apply(Batch(source="logs:/shop/all", records=(line,)))
+    # A group of the usual name exists, too, and says nothing about these lines.
+    note_read(store, (GroupId("/aws/lambda/orders"),), orders.started_at - timedelta(hours=1))
+    if read_before is not None:
+        note_read(store, (GroupId("/shop/all"),), orders.started_at - read_before)
+    (row,) = signature_rows(store, START).rows
+    assert row.new is new
+    ((_, members),) = signature_groups(store)
+    assert was_before(store, members, orders.started_at) is (False if new else None)
+
+
 def test_K12_errors_are_new_by_the_release_of_the_function_that_wrote_them() -> None:
     store = store_of((PAY, replace(ORDERS, log_group="/shop/all"), CART, PAY_ABROAD))
     at = START - timedelta(minutes=15)  # after all releases but pay's at home
-    store.apply(
-        Batch(
-            source="logs",
-            records=(
-                error("/aws/lambda/pay", "41", "pay", at),
-                error("/shop/all", "18", "orders", at),
-                error("/aws/lambda/cart", "41", "cart", at),
-                error("/aws/lambda/pay", "41", "abroad", at, ABROAD),
-                error("/aws/lambda/mail", "42", "mail", START - timedelta(minutes=5)),
-            ),
-        )
+    records = (
+        error("/aws/lambda/pay", "41", "pay", at),
+        error("/shop/all", "18", "orders", at),
+        error("/aws/lambda/cart", "41", "cart", at),
+        error("/aws/lambda/pay", "41", "abroad", at, ABROAD),
+        error("/aws/lambda/mail", "42", "mail", START - timedelta(minutes=5)),
     )
+    store.apply(Batch(source="logs", records=records))
+    note_read(store, groups_of(records), START - timedelta(hours=1))
     found = {each.signature.sample: (each.new, each.on_new) for each in signature_rows(store, START).rows}
     assert found == {
         "pay": (False, 0),

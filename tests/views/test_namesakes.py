@@ -18,6 +18,7 @@ from prodwatch.views.events_in_window import Change, changes
 from prodwatch.views.time_window import Window
 from prodwatch.views.timeline import timeline
 from tests.support.placed_aws import EAST, PAY, PLACES
+from tests.support.read_logs import groups_of, note_read
 
 HOUR = Window(start=START - timedelta(hours=1))
 
@@ -25,6 +26,7 @@ HOUR = Window(start=START - timedelta(hours=1))
 def store_of(*records: Record) -> Store:
     store = Store(FakeClock())
     store.apply(Batch(source="test", records=records))
+    note_read(store, groups_of(records), START - timedelta(hours=6))
     return store
 
 

@@ -28,6 +28,7 @@ from prodwatch.views.events_in_window import Change, changes
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import verdict_line
 from prodwatch.views.window_comparison import compare_windows, signals_with_previous_window
+from tests.support.read_logs import groups_of, note_read
 
 HOUR = Window(start=START - timedelta(hours=1))
 PAST = Window(start=START - timedelta(hours=1), end=START)
@@ -41,6 +42,7 @@ def store_of(*records: Record, **statuses: SourcePhase) -> Store:
         action = "cloudwatch:DescribeAlarms" if phase is SourcePhase.DENIED else None
         store.apply(Batch(source=name, status=SourceStatus(source=name, phase=phase, action=action)))
     store.apply(Batch(source="test", records=records))
+    note_read(store, groups_of(records) if statuses.get("logs") is None else (), START - timedelta(hours=2))
     return store
 
 

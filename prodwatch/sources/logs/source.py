@@ -60,6 +60,13 @@ class _Group:
     unsent: list[tuple[list[RawEvent], int]] = field(default_factory=list)
     """(events, `late_before_ms`) marked as seen but not passed on; sent first after a restart."""
 
+    def keep_unsent(self, result: NewEvents) -> list[RawEvent]:
+        """Keep the events of a page until they are passed on: a restart may come while they wait for their turn."""
+        rest = list(result.events)
+        if rest:
+            self.unsent.append((rest, result.late_before_ms))
+        return rest
+
 
 class LogSource:
     """Polls every group with overlapping scans and yields each line once."""
@@ -278,6 +285,7 @@ class LogSource:
             await self._failed(key, group, error)
             return
         group.backoff.reset()
+        rest = group.keep_unsent(result)
         async with group.delivery_lock:
             # From here on another worker may read the group's next page: AWS responds while these lines are parsed.
             self._schedule.reschedule(
@@ -292,7 +300,7 @@ class LogSource:
             if result.scan_done or result.paused:
                 group.began_s = None
             self._changed.set()
-            await self._emit(key, group, result)
+            await self._emit(key, group, result, rest)
 
     def _is_covered_live(self, group: _Group) -> bool:
         """Return whether Live Tail delivers all lines of a group, so that polling may be slower."""
@@ -306,13 +314,12 @@ class LogSource:
 
     async def _deliver(self, key: str, result: NewEvents) -> None:
         group = self._groups[key]
+        rest = group.keep_unsent(result)
         async with group.delivery_lock:
-            await self._emit(key, group, result)
+            await self._emit(key, group, result, rest)
 
-    async def _emit(self, key: str, group: _Group, result: NewEvents) -> None:
-        if result.events:
-            rest = list(result.events)
-            group.unsent.append((rest, result.late_before_ms))
+    async def _emit(self, key: str, group: _Group, result: NewEvents, rest: list[RawEvent]) -> None:
+        if rest:
             await self._send(key, group, rest, result.late_before_ms)
             group.unsent = [item for item in group.unsent if item[0]]
         now_s = self._clock.monotonic_s()

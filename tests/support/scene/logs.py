@@ -21,6 +21,8 @@ GROUPS = (
 )
 _GROUP_WEIGHTS = (5, 2, 2, 1, 3)
 HISTORY_LINES = 4_100
+_READ = timedelta(hours=1)
+"""Time before now from which on lines are read."""
 _WINDOW_MS = 600_000
 _BATCH = 500
 
@@ -96,7 +98,8 @@ def log_history(timing: Timing, dice: random.Random) -> Iterator[Batch]:
     last = sorted((*lines, *_own_lines(timing)), key=lambda line: line.timestamp_ms)
     yield Batch(source="logs", records=tuple(last))
     for group in GROUPS:
-        yield Batch(source="logs", status=live(f"logs:{group}", timing.now))
+        status = replace(live(f"logs:{group}", timing.now), read_from=timing.now - _READ)
+        yield Batch(source="logs", status=status)
 
 
 def _own_lines(timing: Timing) -> tuple[LogRecord, ...]:
