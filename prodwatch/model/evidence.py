@@ -23,7 +23,10 @@ from prodwatch.model.signal import Batch, ReleaseEvent, ReleaseState, Trace
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
-    """The session is ready: it has read its secrets, so that everything from now on is redacted."""
+    """The session is ready: it has read its secrets, so that everything from now on is redacted.
+
+    It is repeated with each edited environment that the session follows.
+    """
 
     environment: Environment
     """The environment as in its file; `FunctionsWatched` names the log groups that were found."""

@@ -374,6 +374,7 @@ class LiveSession:
         if tables:
             message += f"; read at the next start: {', '.join(tables)}"
         self._project = project
+        self._note_opened()
         self._store.notice(Notice(code="configuration", message=message))
 
     def _follow(self, project: Project) -> tuple[str, ...]:

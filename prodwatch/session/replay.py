@@ -87,6 +87,8 @@ class Replay:
                 _store(self._store, evidence)
 
     def _open(self, environment: Environment) -> None:
+        if self._comparisons is not None:
+            return  # edited files change no threshold of a session that is open
         limits = self._limits or environment.compare
         functions = len(environment.functions)
         self._comparisons = ReleaseComparisons(self._store, limits, functions, baseline=environment.release.baseline)

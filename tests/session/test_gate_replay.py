@@ -13,7 +13,7 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.evidence import FunctionsWatched, Opened
-from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.result import CheckResult, RunResult, StepResult
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason, Status
 from prodwatch.session.gate import Gate, GateOptions
@@ -222,3 +222,14 @@ async def test_what_a_replay_compares_again_is_what_was_recorded(failed: Recorde
     assert shown.compared_signatures == again.signatures
     assert shown.coverage == again.coverage
     assert shown.compared_releases
+
+
+async def test_a_replay_knows_what_a_cleanup_at_the_end_left_behind(tmp_path: Path) -> None:
+    shop = ShopGate("bad", tmp_path / "f.pw")
+    cleanup = StepResult(name="undo", type="http", status=Status.ERROR, leftovers=("orders/1",))
+    shop.session.cleaned = (result_of(CHECK, Status.PASS, shop.clock.now(), cleanup=(cleanup,)),)
+    live = await shop.run(300)
+    assert live.checks[0].cleanup == (cleanup,)
+    again = await replayed(shop.path)
+    assert again.verdict == live.verdict
+    assert without_clock(again) == without_clock(live)
