@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from prodwatch.cli import stderr
@@ -34,7 +31,7 @@ class GateProgress:
         self._status: str | None = None
         self._drawn: list[int] = []
         """Cells of each line of the block on the screen."""
-        self._shown = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+        self._shown = stderr.can_redraw()
 
     def __call__(self, state: GateState) -> None:
         """Show one look."""
@@ -51,7 +48,7 @@ class GateProgress:
     def clear(self) -> None:
         """Erase the block."""
         if self._shown and self._drawn:
-            stderr.draw(self._back_to_top(_size().columns))
+            stderr.draw(self._back_to_top(stderr.size().columns))
             self._drawn = []
 
     def _stream(self, state: GateState) -> None:
@@ -67,7 +64,7 @@ class GateProgress:
             self._outputs.stream(verdict_line(state.decision.verdict, state.at))
 
     def _draw(self, lines: list[str]) -> None:
-        columns, rows = _size()
+        columns, rows = stderr.size()
         shown = [clip(line, max(1, columns - 1)) for line in lines[: max(1, rows - 1)]]
         body = "".join(f"{line}\x1b[K\n" for line in shown)
         stderr.draw(f"{self._back_to_top(columns)}{body}")
@@ -79,15 +76,6 @@ class GateProgress:
             return ""
         up = sum(max(1, -(-cells // max(1, columns))) for cells in self._drawn)
         return f"\r\x1b[{up}A\x1b[J"
-
-
-def _size() -> os.terminal_size:
-    """Return the size of the terminal behind stderr; stdout may be a file."""
-    try:
-        size = os.get_terminal_size(sys.stderr.fileno())
-    except (OSError, ValueError):
-        return shutil.get_terminal_size()
-    return size if size.columns > 0 and size.lines > 0 else shutil.get_terminal_size()
 
 
 def _headline(state: GateState) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 
@@ -40,6 +41,30 @@ def draw(text: str) -> None:
     except (OSError, ValueError):
         # The reader has gone; the exit code still reports the outcome.
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- lives as long as the process
+
+
+def painted(line: str) -> None:
+    """Write one line that holds colours; the caller has sanitised every part of it."""
+    draw(f"{line}\n")
+
+
+def can_redraw() -> bool:
+    """Return whether stderr is a terminal that can erase a line."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+
+
+def columns() -> int:
+    """Return the width of the terminal behind stderr; stdout may be a file."""
+    return size().columns
+
+
+def size() -> os.terminal_size:
+    """Return the size of the terminal behind stderr."""
+    try:
+        found = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size()
+    return found if found.columns > 0 and found.lines > 0 else shutil.get_terminal_size()
 
 
 def error(message: str) -> None:

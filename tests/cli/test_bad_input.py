@@ -184,8 +184,24 @@ def test_every_mistake_is_told_at_once(shop: CommandLine) -> None:
     shop.write("checks/c.toml", "[[check]\n")
     ended = shop.run("validate")
     clear(ended, 2)
-    assert {line.split(":")[0] for line in ended.err.splitlines()} == {f"checks/{name}.toml" for name in "abc"}
-    assert len(ended.err.splitlines()) >= 4
+    *problems, total = ended.err.splitlines()
+    assert {line.split(":")[0] for line in problems} == {f"checks/{name}.toml" for name in "abc"}
+    assert len(problems) >= 4
+    assert total == f"{len(problems)} problems in 3 files"
+
+
+def test_a_selection_of_nothing_offers_near_names(shop: CommandLine) -> None:
+    shop.write("checks/ok.toml", GOOD)
+    shop.write("checks/table.toml", GOOD.replace('"ok"', '"orders table"\nkind = "diagnostic"\ntags = ["data"]'))
+    near = '(did you mean "table/orders-table"?)'
+    clear(shop.run("explain", "orders"), 2, f'no check has the id "orders" {near}')
+    clear(shop.run("list", "-k", "ordrs"), 5, f"-k ordrs matches no check {near}")
+    clear(
+        shop.run("list", "-k", "table"), 5, "-k table matches diagnostics only; --kind all selects table/orders-table"
+    )
+    clear(shop.run("list", "-t", "dat"), 5, '-t dat: no check has this tag (did you mean "data"?)')
+    ended = shop.run("check", "-k", "ordrs and not ok")
+    assert (ended.code, f"note: -k ordrs and not ok matches no check {near}" in ended.err) == (5, True)
 
 
 def test_a_file_that_cannot_be_read(shop: CommandLine) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.cli import gate_progress, stderr
+from prodwatch.cli import stderr
 from prodwatch.cli.gate_progress import GateProgress
 from prodwatch.cli.result_outputs import Outputs
 from prodwatch.judge.decide import decide
@@ -55,9 +55,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     here = Screen(80)
     monkeypatch.setenv("TERM", "xterm")
     # Pytest replaces `sys.stderr` itself between this fixture and the test.
-    for module in (gate_progress, stderr):
-        monkeypatch.setattr(module, "sys", SimpleNamespace(stderr=here))
-    monkeypatch.setattr(gate_progress, "_size", lambda: here.size)
+    monkeypatch.setattr(stderr, "sys", SimpleNamespace(stderr=here))
+    monkeypatch.setattr(stderr, "size", lambda: here.size)
     here.lines.append("$ prodwatch gate")
     return here
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from prodwatch.cli import stderr
+from prodwatch.cli.check_progress import CheckProgress
 from prodwatch.cli.duration_parameter import DurationParameter
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.recording_options import Recording, recording_options
 from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.cli.selection_options import matcher, selection, selection_options
-from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
-from prodwatch.model.status import Status
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--allow-empty", is_flag=True, help="Exit 0 when no check is selected.")
 @click.option("--dry-run", is_flag=True, help="Print every call that would be made, without sending any.")
 @click.option("--no-diagnose", is_flag=True, help="Do not run diagnostics for red checks.")
+@click.option("-v", "--verbose", is_flag=True, help="Write a line to stderr for each check as it ends.")
 @click.option("--no-signals", is_flag=True, help="Do not read [[metric]] and [[alarm]] entries next to the checks.")
 @recording_options
 @common_options
@@ -62,6 +61,7 @@ def command(
     deadline: float | None,
     dry_run: bool,
     recording: Recording,
+    verbose: bool,
     **flags: Any,
 ) -> int:
     """Run the selected checks once and report the verdict.
@@ -71,6 +71,7 @@ def command(
     """
     from msgspec.structs import replace
 
+    from prodwatch.cli.near_checks import empty_selection_hint
     from prodwatch.cli.project import load
     from prodwatch.runner import RunOptions, select
     from prodwatch.session.engine import ci_name, host_name
@@ -88,6 +89,8 @@ def command(
     if not chosen and not select(project.checks, replace(chosen_by, shard=None), project.environment.name):
         # The whole selection is empty, not only this shard of it.
         chosen_by = replace(chosen_by, shard=None)
+        if hint := empty_selection_hint(project, criteria):
+            stderr.note(hint)
     options = RunOptions(
         digest=_digest(project, replace(criteria, shard=None), flags),
         deadline_s=deadline,
@@ -104,7 +107,7 @@ def command(
         from prodwatch.cli.dry_run import print_plan
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
-    return _run(project, chosen, options, outputs, common, recording, kept=kept)
+    return _run(project, chosen, options, outputs, common, recording, kept=kept, verbose=verbose)
 
 
 def _digest(project: Project, criteria: Selection, flags: Mapping[str, Any]) -> str:
@@ -139,59 +142,24 @@ def _run(
     recording: Recording,
     *,
     kept: bool,
+    verbose: bool,
 ) -> int:
     from prodwatch.cli.run_with_signals import RunSignals, run_to_end
     from prodwatch.session.history import keep
     from prodwatch.views.history_entry import entry_of
 
-    progress = Progress(len(chosen), outputs)
+    progress = CheckProgress([each.id for each in chosen], outputs.finished, verbose=verbose, color=outputs.color)
+    if project.environment.demo is not None:
+        progress.announce("starting the demo …")
     with RunSignals() as signals:
-        result: RunResult = run_to_end(
-            project, chosen, options, common, listener=progress, signals=signals, recording=recording
-        )
-        progress.clear()
+        try:
+            result: RunResult = run_to_end(
+                project, chosen, options, common, listener=progress, signals=signals, recording=recording
+            )
+        finally:
+            progress.clear()
         outputs.show_past(project, kept=kept)
         code = outputs.deliver(result)
         if kept:
             keep(project, entry_of(result), warn=stderr.note)
         return code
-
-
-class Progress:
-    """Listener of a run: shows a progress line on a terminal and streams finished checks to streaming formats."""
-
-    def __init__(self, total: int, outputs: Outputs) -> None:
-        self._total = total
-        self._outputs = outputs
-        self._done = 0
-        self._red = 0
-        self._running: dict[str, None] = {}
-        # A dumb terminal cannot erase a line.
-        self._shown = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
-
-    def __call__(self, event: RunEvent) -> None:
-        """Count one event and update the line."""
-        match event:
-            case CheckStarted(id=id_):
-                self._running[id_] = None
-            case CheckFinished(result=result):
-                self._running.pop(result.id, None)
-                self._done += 1
-                self._red += result.status in {Status.FAIL, Status.ERROR, Status.INCONCLUSIVE}
-                self._outputs.finished(result)
-            case _:
-                return
-        self._show()
-
-    def clear(self) -> None:
-        """Erase the line."""
-        if self._shown:
-            stderr.draw("\r\x1b[K")
-
-    def _show(self) -> None:
-        if not self._shown:
-            return
-        oldest = next(iter(self._running), "")
-        red = f", {self._red} not green" if self._red else ""
-        text = f"{self._done}/{self._total} checks{red}  {oldest}"
-        stderr.draw(f"\r{text[:78]}\x1b[K")

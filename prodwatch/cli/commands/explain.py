@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prodwatch.cli import stdout
+from prodwatch.cli.near_checks import candidates, near_checks
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
 from prodwatch.errors import ConfigurationError
@@ -46,11 +47,7 @@ def _find(project: Project, name: str) -> CheckDefinition:
     if named:
         ids = ", ".join(check.id for check in named)
         raise ConfigurationError(f'{len(named)} checks are named "{name}"; use an id: {ids}')
-    import difflib
-
-    near = difflib.get_close_matches(name, [check.id for check in project.checks], n=1, cutoff=0.5)
-    hint = f' (did you mean "{near[0]}"?)' if near else "; prodwatch list shows all ids"
-    raise ConfigurationError(f'no check has the id "{name}"{hint}')
+    raise ConfigurationError(f'no check has the id "{name}"{candidates(near_checks(name, project.checks))}')
 
 
 _OPTIONAL_KEYS = (

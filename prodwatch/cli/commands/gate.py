@@ -223,16 +223,19 @@ def _project(common: Common, expression: str | None, tags: tuple[str, ...]) -> P
     """Load the project with the selected checks; the others run only where a selected one refers to them."""
     from msgspec.structs import replace
 
+    from prodwatch.cli.near_checks import empty_selection_hint
     from prodwatch.cli.project import load
     from prodwatch.cli.selection_options import matcher, selection
 
     if expression is None and not tags:
         return load(common)
-    matches = matcher(selection(expression, tags, None, None))
+    criteria = selection(expression, tags, None, None)
+    matches = matcher(criteria)
     project = load(common, selected=matches)
     chosen = tuple(each for each in project.checks if matches(each))
     if not chosen:
-        raise NothingSelectedError("-k and -t select no check; `prodwatch list` shows what there is")
+        hint = empty_selection_hint(project, criteria)
+        raise NothingSelectedError(hint or "-k and -t select no check; `prodwatch list` shows what there is")
     others = tuple(each for each in project.checks if not matches(each))
     return replace(project, checks=chosen, referenced=(*project.referenced, *others))
 

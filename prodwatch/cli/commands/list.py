@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from prodwatch.cli import stdout
+from prodwatch.cli.near_checks import empty_selection_hint
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
 from prodwatch.cli.selection_options import matcher, selection, selection_options
@@ -55,6 +56,6 @@ def command(
     if not chosen:
         from prodwatch.cli.stderr import error
 
-        error("no check is selected")
+        error(empty_selection_hint(project, criteria) or "no check is selected")
         return ExitCode.NOTHING_SELECTED
     return ExitCode.OK

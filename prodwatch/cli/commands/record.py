@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +110,7 @@ class _Progress:
 
         self._say_every_s = SAY_EVERY_S
         self._recorder = recorder
-        self._drawn = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+        self._drawn = stderr.can_redraw()
         self._next_s = 0.0
 
     def show(self, elapsed_s: float) -> None:

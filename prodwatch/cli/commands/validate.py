@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,8 @@ import click
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
+from prodwatch.errors import ConfigurationError, Problem
+from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from prodwatch.settings import Project
@@ -20,11 +23,19 @@ if TYPE_CHECKING:
 def command(common: Common, *, online: bool) -> int:
     """Check every file without network access.
 
-    Prints every problem as file:line:column and exits 2; without problems, prints a summary and exits 0.
+    Prints every problem as file:line:column, then their number, and exits 2; without problems, prints a summary and
+    exits 0.
     """
-    from prodwatch.cli.stderr import say
+    from prodwatch.cli.stderr import problems, say
 
-    project = load(common)
+    try:
+        project = load(common)
+    except ConfigurationError as caught:
+        if common.debug:
+            raise
+        problems(caught.problems)
+        say(_total(caught.problems))
+        return ExitCode.USAGE
     for sentence in _unknown_services(project):
         say(f"note: {sentence}")
     files = len({check.source.file for check in project.checks})
@@ -66,7 +77,6 @@ def _resolve(project: Project, common: Common) -> int:
 
     from prodwatch.access.resolve_online_values import Resolution, resolve_online
     from prodwatch.cli.run_with_signals import demo_target
-    from prodwatch.model.exit_code import ExitCode
     from prodwatch.session.engine import open_engine
     from prodwatch.text.sanitize import sanitize_line
 
@@ -77,7 +87,14 @@ def _resolve(project: Project, common: Common) -> int:
     resolutions = asyncio.run(resolve())
     for each in resolutions:
         stdout.text(f"{'✔' if each.ok else '✘'} {sanitize_line(each.message)}")
-    return ExitCode.OK if all(each.ok for each in resolutions) else ExitCode.ERROR
+    failed = sum(not each.ok for each in resolutions)
+    stdout.text(f"{_count(len(resolutions), 'value')} read from AWS, {failed or 'none'} failed")
+    return ExitCode.ERROR if failed else ExitCode.OK
+
+
+def _total(found: Sequence[Problem]) -> str:
+    files = {each.position.file for each in found if each.position is not None}
+    return _count(len(found), "problem") + (f" in {_count(len(files), 'file')}" if files else "")
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
-RED, YELLOW, GREEN, CYAN, DIM, BOLD = "31", "33", "32", "36", "2", "1"
+RED, YELLOW, GREEN, MAGENTA, CYAN, DIM, BOLD = "31", "33", "32", "35", "36", "2", "1"
 
 
 class Style:
@@ -19,10 +20,10 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
 
 
-def style(*, no_color: bool) -> Style:
-    """Return the style for stdout, NO_COLOR, FORCE_COLOR and TERM."""
+def style(*, no_color: bool, stream: TextIO | None = None) -> Style:
+    """Return the style for a stream (default: stdout), NO_COLOR, FORCE_COLOR and TERM."""
     if no_color or os.environ.get("NO_COLOR"):
         return Style(color=False)
     if os.environ.get("FORCE_COLOR"):
         return Style(color=True)
-    return Style(color=sys.stdout.isatty() and os.environ.get("TERM", "") not in {"", "dumb"})
+    return Style(color=(stream or sys.stdout).isatty() and os.environ.get("TERM", "") not in {"", "dumb"})

@@ -86,6 +86,21 @@ def parse_expression(text: str) -> Matcher:
     return matcher
 
 
+def phrases(expression: str) -> list[str]:
+    """Return the phrases of a well-formed `-k` expression, without those after `not`."""
+    found: list[str] = []
+    negated = joined = False
+    for kind, word in _tokens(expression):
+        if kind != "text":
+            negated, joined = kind == "not", False
+        elif not negated and joined:
+            found[-1] += f" {word}"
+        elif not negated:
+            found.append(word)
+            joined = True
+    return found
+
+
 def _tokens(text: str) -> list[tuple[str, str]]:
     tokens: list[tuple[str, str]] = []
     at = 0
