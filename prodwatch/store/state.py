@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -36,7 +38,11 @@ class GivenVerdict(msgspec.Struct, frozen=True):
     """Start of the current sequence of equal statuses."""
 
 
-class StoreState(msgspec.Struct, frozen=True, kw_only=True):
+PART_ITEMS = 50
+"""Most items of one part of a state: a part is encoded and searched without a pause of any other thread."""
+
+
+class StoreState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that a store holds at one moment, but the log lines and the requests that are being joined."""
 
     checks: CheckState = CheckState()
@@ -65,3 +71,34 @@ class StoreState(msgspec.Struct, frozen=True, kw_only=True):
     verdict: GivenVerdict | None = None
     notices: tuple[Notice, ...] = ()
     notice_count: int = 0
+
+
+def parts_of(state: StoreState) -> Iterator[StoreState]:
+    """Yield states that hold a part each of a whole one, and of which `joined` makes it again."""
+    for name in StoreState.__struct_fields__:
+        value: Any = getattr(state, name)
+        if isinstance(value, tuple):
+            for start in range(0, len(value), PART_ITEMS):
+                chunk: dict[str, Any] = {name: value[start : start + PART_ITEMS]}
+                yield StoreState(**chunk)
+        elif value != getattr(_EMPTY, name):
+            yield StoreState(**{name: value})
+
+
+def joined(parts: Iterable[StoreState]) -> StoreState:
+    """Return the state that consists of these parts."""
+    values: dict[str, Any] = {}
+    for part in parts:
+        for name in StoreState.__struct_fields__:
+            value = getattr(part, name)
+            if isinstance(value, tuple):
+                values.setdefault(name, []).extend(value)
+            elif value != getattr(_EMPTY, name):
+                values[name] = value
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return StoreState(**fields)
+
+
+_EMPTY = StoreState()

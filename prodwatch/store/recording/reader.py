@@ -21,7 +21,7 @@ from prodwatch.store.recording.frames import (
     read_head,
     unpack,
 )
-from prodwatch.store.state import StoreState
+from prodwatch.store.state import StoreState, joined
 
 _STATE = msgspec.json.Decoder(StoreState)
 
@@ -107,7 +107,7 @@ class SessionFile:
     def state(self, snapshot: FrameHead) -> StoreState:
         """Return the state in a snapshot. Raises DamagedFrameError."""
         try:
-            return _STATE.decode(self.content(snapshot))
+            return joined(map(_STATE.decode, self.content(snapshot).splitlines()))
         except msgspec.DecodeError as error:
             raise DamagedFrameError(f"frame {snapshot.number} holds no state: {error}") from None
 

@@ -7,12 +7,11 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from prodwatch.store.recording.events import End, Entry, Header, encode, encode_value
 from prodwatch.store.recording.frames import FIRST_DIGEST, FrameKind, pack
 from prodwatch.store.recording.reader import is_session_file
 from prodwatch.store.recording.redaction import Redaction
+from prodwatch.store.state import StoreState, parts_of
 
 _MODE = 0o600
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -52,9 +51,10 @@ class SessionWriter:
             self._write("E", entries[-1].elapsed_us, b"\n".join(lines))
             self.events += len(entries)
 
-    def write_snapshot(self, elapsed_us: int, state: msgspec.Struct) -> None:
-        """Write the state after all events so far. Raises OSError and RedactionError."""
-        self._write("S", elapsed_us, self._redaction.encoded(state, encode_value))
+    def write_snapshot(self, elapsed_us: int, state: StoreState) -> None:
+        """Write the state after all events so far, in parts. Raises OSError and RedactionError."""
+        lines = [self._redaction.encoded(each, encode_value) for each in parts_of(state)]
+        self._write("S", elapsed_us, b"\n".join(lines))
 
     def write_end(self, elapsed_us: int, end: End) -> None:
         """Write the last frame. Raises OSError and RedactionError."""
