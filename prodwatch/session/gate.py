@@ -222,7 +222,7 @@ class Gate:
             for each in self._store.release.alarms.values()
             if each.gate and each.state == "ALARM" and _fired_before(each, shifted_at, serves=not watched.missing)
         ]
-        if firing and self._environment.functions:
+        if firing and self._is_about_releases:
             self._evidence.discount(firing)
             names = ", ".join(each.name for each in firing)
             message = f"an alarm was already firing before the new version got traffic: {names}"
@@ -231,7 +231,7 @@ class Gate:
     async def _attest(self) -> None:
         """Wait until the expected versions serve."""
         self._phase = GatePhase.ATTEST
-        if not self._environment.functions:
+        if not self._is_about_releases:
             return
         until = self._clock.now() + timedelta(seconds=ATTEST_S)
         while self._refused is None:
@@ -315,6 +315,11 @@ class Gate:
 
     def _states(self) -> tuple[ReleaseState, ...]:
         return present_releases(self._store.release.all_states, self._clock.now())
+
+    @property
+    def _is_about_releases(self) -> bool:
+        """Whether releases are watched, of functions or of configurations."""
+        return bool(self._environment.functions or self._environment.release.appconfig)
 
     def _watched(self) -> Watched:
         return watched_releases(self._states(), self._options.versions, self._clock.now(), self._options.bake_s)

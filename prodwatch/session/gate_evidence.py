@@ -9,9 +9,10 @@ from typing import Literal
 from msgspec.structs import replace
 
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
-from prodwatch.model.environment import Environment
+from prodwatch.model.comparison import ComparedVersion, ComparisonResult
+from prodwatch.model.environment import Environment, metric_labels
 from prodwatch.model.identity import AlarmId, unique_name
-from prodwatch.model.release import UNDER_WAY
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG, serving_share
 from prodwatch.model.result import CheckResult, Notice, RoundCount
 from prodwatch.model.signal import AlarmState, ReleaseState
 from prodwatch.model.status import Reason, Status
@@ -79,7 +80,7 @@ class GateEvidence:
         if self._subjects:
             facts = replace(
                 facts,
-                comparisons=comparisons_of(self._subjects, facts.comparisons),
+                comparisons=self._with_uncompared(comparisons_of(self._subjects, facts.comparisons)),
                 signatures=signatures_of(self._subjects, facts.signatures),
             )
         self._note_served(facts, now)
@@ -91,7 +92,7 @@ class GateEvidence:
             releases=states,
             not_compared=tuple(each for each in facts.not_compared if each in states),
             require=required(self._environment),
-            not_measured=self._not_measured(now) if final else (),
+            not_measured=(*self._not_measured(now), *_withdrawn(states)) if final else (),
             final=final,
         )
 
@@ -148,6 +149,34 @@ class GateEvidence:
         # The message of a dashboard may name a key that runs the check again.
         message = check.message if track.latest is None else track.latest.message
         return replace(check, rounds=count.measured, planned=count.planned, message=message)
+
+    def _with_uncompared(self, results: tuple[ComparisonResult, ...]) -> tuple[ComparisonResult, ...]:
+        """Return the comparisons, and an open one for each metric by version when the session compared none of them.
+
+        It compares them for one function only, and for none of which only one version is known.
+        """
+        subject = next((each for each in self._subjects if each.is_function), None)
+        was_compared = any(each.kind == "metric" for each in results)
+        if subject is None or was_compared or self._environment.release.baseline == "none":
+            return results
+        metrics = self._environment.metrics
+        missing = (
+            ComparisonResult(
+                kind="metric",
+                id=label,
+                function=subject.name,
+                basis="requests",
+                status=Status.INCONCLUSIVE,
+                reason_code=Reason.NO_DATA,
+                message=f"{label}: not compared for version {subject.version} of {subject.name}",
+                canary=ComparedVersion(version=subject.version),
+                baseline=ComparedVersion(version=None),
+                unit=metric.unit,
+            )
+            for metric, label in zip(metrics, metric_labels(metrics), strict=True)
+            if metric.gate and metric.is_by_version
+        )
+        return (*results, *missing)
 
     def _counted_signals(self, signals: tuple[SignalFact, ...]) -> tuple[SignalFact, ...]:
         """Return the signals; a metric without a point since the shift has settled is not known."""
@@ -258,6 +287,15 @@ class GateEvidence:
             elif not alarm.actions_enabled:
                 found.append(f"the actions of alarm {name} are disabled")
         return found
+
+
+def _withdrawn(states: Iterable[ReleaseState]) -> list[str]:
+    """Return the versions that have lost all traffic although their release did not go wrong."""
+    return [
+        f"Version {each.version} of {each.title} gets no traffic any more"
+        for each in states
+        if each.phase not in WENT_WRONG and serving_share(each) == 0
+    ]
 
 
 def required(environment: Environment) -> Literal["errors", "none"]:

@@ -21,6 +21,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Function and alias as comparisons name them."""
     version: str
+    is_function: bool = True
+    """False for a configuration."""
     shifted_at: datetime | None
     """When traffic was shifted to it; None when that was not observed."""
     deployment: str | None = None
@@ -49,6 +51,7 @@ def subject_of(state: ReleaseState) -> Subject:
         function=state.id,
         name=unique_name(state.id.subject, state.place),
         version=version,
+        is_function=state.kind == "function",
         shifted_at=state.started_at,
         deployment=state.deployment,
         code=state.code.get(version),

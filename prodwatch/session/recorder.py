@@ -214,8 +214,7 @@ class Recorder:
             case ChecksDefined():
                 return ChecksDefined(checks=tuple(map(self._shortened, evidence.checks)))
             case Opened():
-                environment = replace(evidence.environment, vars={}, secrets={}, stacks={})
-                return Opened(environment=environment)
+                return replace(evidence, environment=replace(evidence.environment, vars={}, secrets={}, stacks={}))
             case _:
                 return evidence
 

@@ -616,3 +616,80 @@ async def test_a_check_that_runs_once_is_not_said_to_run_again() -> None:
     world = GateWorld(checks={"order": lambda _number: Status.INCONCLUSIVE}, definitions=(mutating,))
     result = await world.run()
     assert (result.verdict.status, result.verdict.blocking[0].message) == ("inconclusive", "because order")
+
+
+FLAGS = ReleaseState(
+    function="shop/prod/flags",
+    kind="configuration",
+    phase=ReleasePhase.SHIFTING,
+    version="7",
+    previous="6",
+    weights={"6": 0.5, "7": 0.5},
+    started_at=START,
+    deployment="d-7",
+)
+
+
+def configured(state: ReleaseState | None) -> GateWorld:
+    """Return a world whose environment has a configuration and no function."""
+    world = GateWorld(release=state, functions=())
+    world.environment = replace(world.environment, release=ReleaseTarget(appconfig=("shop",)))
+    return world
+
+
+SIX = again(FLAGS, version="6", previous="5", phase=ReleasePhase.SUCCEEDED, weights={"6": 1.0}, ended_at=START)
+
+
+@pytest.mark.parametrize(
+    ("state", "versions", "reason"),
+    [
+        pytest.param(SIX, {"shop/prod/flags": "7"}, "has not served", id="another version is deployed"),
+        pytest.param(
+            again(FLAGS, phase=ReleasePhase.NOT_STARTED, weights={"6": 1.0}), {}, "has not served", id="never deployed"
+        ),
+        pytest.param(None, {}, "no release has begun", id="no deployment"),
+    ],
+)
+async def test_a_gate_without_functions_waits_for_a_configuration(
+    state: ReleaseState | None, versions: dict[str, str], reason: str
+) -> None:
+    world = configured(state)
+    result = await world.run(versions=versions)
+    assert (result.verdict.status, result.verdict.reason_code) == ("inconclusive", Reason.VERSION_MISMATCH)
+    assert reason in result.verdict.reason.lower()
+
+
+async def test_a_configuration_that_is_replaced_ends_the_gate_without_a_verdict() -> None:
+    world = configured(FLAGS)
+    world.after(130, lambda: world.release(again(FLAGS, version="8", previous="7", deployment="d-8")))
+    result = await world.run()
+    assert (result.verdict.status, result.verdict.reason_code) == ("inconclusive", Reason.VERSION_MISMATCH)
+
+
+BY_VERSION = MetricTarget(name="checkout", namespace="Shop", metric="Ms", dimensions={"v": "${release.version}"})
+
+
+@pytest.mark.parametrize("require", ["errors", "none"])
+@pytest.mark.parametrize(
+    ("metric", "status"),
+    [
+        pytest.param(BY_VERSION, "inconclusive", id="gates"),
+        pytest.param(replace(BY_VERSION, gate=False), "pass", id="is shown only"),
+    ],
+)
+async def test_a_metric_by_version_that_was_never_compared_is_not_a_pass(
+    metric: MetricTarget, status: str, require: Any
+) -> None:
+    result = await GateWorld(metrics=(metric,), compare=Compare(require=require)).run()
+    assert result.verdict.status == status
+    if status == "inconclusive":
+        assert "checkout: not compared for version 42 of pay:live" in result.verdict.reason
+
+
+async def test_a_version_that_lost_its_traffic_by_hand_is_not_a_pass() -> None:
+    world = GateWorld()
+    world.traffic_until_s = 500
+    world.after(500, lambda: world.release(again(MOVING, weights={"41": 1.0})))
+    result = await world.run()
+    assert result.verdict.status == "inconclusive"
+    assert "Version 42 of pay gets no traffic any more" in result.verdict.reason

@@ -9,6 +9,7 @@ import html
 import json
 import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -273,6 +274,17 @@ def test_an_earlier_session_file_is_replaced_and_no_other_file(path: Path, tmp_p
         SessionWriter(link, Redaction(Redactor()))
 
 
+def test_a_file_that_another_session_still_writes_is_not_replaced(path: Path) -> None:
+    recorded = RecordedScene(path)
+    recorded.lines(3)
+    with pytest.raises(FileInTheWayError, match="is recording to"):
+        SessionWriter(path, Redaction(Redactor()))
+    info = recorded.close()
+    with SessionFile(path) as file:
+        assert (file.is_ended, file.digest) == (True, info.digest)
+    RecordedScene(path).close()
+
+
 def test_a_file_that_is_not_a_recording_is_refused(path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(NotASessionFileError, match="is not a session file"):
@@ -303,6 +315,16 @@ def test_a_frame_that_would_exhaust_memory_is_damage(path: Path, monkeypatch: py
     monkeypatch.setattr("prodwatch.store.recording.frames.MAX_CONTENT_BYTES", 1000)
     with SessionFile(path) as file, pytest.raises(DamagedFrameError):
         list(file.entries())
+
+
+def test_a_recorded_triage_keeps_its_window(path: Path) -> None:
+    recorded = RecordedScene(path)
+    begin, end = START - timedelta(hours=1), START
+    recorded.store.note(Opened(environment=environment(vars={"a": "b"}), window_start=begin, window_end=end))
+    recorded.close()
+    with SessionFile(path) as file:
+        *_, opened = (each.event for each in file.entries() if isinstance(each.event, Opened))
+    assert (opened.window_start, opened.window_end, opened.environment.vars) == (begin, end, {})
 
 
 def test_the_header_names_the_session(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class FileInTheWayError(Exception):
-    """The file exists, and is not a session file that could be replaced."""
+    """The file exists, and is not a session file that could be replaced, or one that is still being written."""
 
 
 class SessionWriter:
@@ -33,6 +34,7 @@ class SessionWriter:
         self._redaction = redaction
         _make_way(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _MODE)
+        _lock(self._file)
         self.digest = FIRST_DIGEST
         """Digest of the last frame."""
         self.size = 0
@@ -78,11 +80,28 @@ class SessionWriter:
 
 
 def _make_way(path: Path) -> None:
-    """Remove an earlier session file. Raises FileInTheWayError for any other one."""
+    """Remove an earlier session file that has been closed. Raises FileInTheWayError for any other one."""
     try:
         found = path.lstat()
     except FileNotFoundError:
         return
     if not stat.S_ISREG(found.st_mode) or not (found.st_size == 0 or is_session_file(path)):
         raise FileInTheWayError(f"{path} exists and is not a session file")
-    path.unlink()
+    file = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+    try:
+        if not _lock(file):
+            raise FileInTheWayError(f"another process is recording to {path}")
+        path.unlink()
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Lock an open file until it is closed; return False when another process holds its lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks
+    return True
