@@ -55,6 +55,10 @@ _NAMES = {
     "escape": "esc",
     "right_square_bracket": "]",
     "left_square_bracket": "[",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "plus": "+",
+    "minus": "-",
 }
 
 

@@ -19,8 +19,7 @@ from prodwatch.cli.run_with_signals import RunSignals, demo_target, exit_code_of
 from prodwatch.cli.stderr import say
 from prodwatch.clock import AwsClock, Clock
 from prodwatch.errors import ConfigurationError
-from prodwatch.judge.signals import is_judged
-from prodwatch.model.environment import DemoTarget, metric_labels
+from prodwatch.model.environment import DemoTarget
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import Notice
 from prodwatch.session.history import is_kept
@@ -52,19 +51,15 @@ def open_dashboard(
     return run_dashboard(project, common, demo=None, window=window, allow_writes=allow_writes, recording=recording)
 
 
-def refuse_without_terminal() -> None:
+def refuse_without_terminal(instead: str = "prodwatch check --env ENV") -> None:
     """Raise ConfigurationError without a terminal that can draw, naming the command to use instead."""
     if os.environ.get("TEXTUAL_DRIVER"):
         return  # textual-serve draws in a browser
     # The screen is drawn on stderr and keys come from stdin; a redirected stdout means that a script wants a result.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise ConfigurationError(
-            "the dashboard needs a terminal; in scripts and CI use: prodwatch check --env ENV --json"
-        )
+        raise ConfigurationError(f"the dashboard needs a terminal; in scripts and CI use: {instead} --json")
     if os.environ.get("TERM", "") in {"", "dumb"}:
-        raise ConfigurationError(
-            "this terminal cannot draw the dashboard (TERM is unset or dumb); use: prodwatch check --env ENV"
-        )
+        raise ConfigurationError(f"this terminal cannot draw the dashboard (TERM is unset or dumb); use: {instead}")
 
 
 def run_dashboard(
@@ -121,12 +116,11 @@ async def _run(
     *,
     allow_writes: bool,
 ) -> int:
-    from prodwatch.session.protocol import LazySession, SessionFacts
+    from prodwatch.session.protocol import LazySession, facts_of
     from prodwatch.session.reload import Reload
     from prodwatch.store.store import DEFAULT_LIMITS, TRIAGE_LIMITS, Store
     from prodwatch.tui.app import ProdwatchApp
     from prodwatch.tui.preferences import load_preferences
-    from prodwatch.views.window_comparison import directions
 
     kept = is_kept(project, os.environ) and not (window and window.is_past)
     left_before = unfinished()
@@ -162,23 +156,12 @@ async def _run(
         )
 
     session = LazySession(make)
-    environment = project.environment
-    facts = SessionFacts(
-        environment=environment.name,
-        title=environment.title,
-        account=environment.aws.account,
-        region=common.region or environment.aws.region,
-        protected=environment.protected,
-        allow_writes=allow_writes or not environment.protected,
+    facts = facts_of(
+        project.environment,
         mode="demo" if demo else "live",
-        every_s=environment.rounds.every_s,
+        region=common.region,
+        allow_writes=allow_writes,
         window=window,
-        better=directions(environment.metrics),
-        expectations={
-            label: (*each.expect, *each.warn)
-            for label, each in zip(metric_labels(environment.metrics), environment.metrics, strict=True)
-            if is_judged(each)
-        },
         recording=recorder.sentence if recorder is not None else None,
         log_file=log_file,
     )
@@ -200,7 +183,7 @@ async def _run(
             left = left_undone(left_before)
             for sentence in left:
                 say(sentence)
-            _discard_output_of_closed_streams()
+            discard_output_of_closed_streams()
     if ended_by:
         return exit_code_of(ended_by[0])
     if app.return_code not in {None, 0}:
@@ -239,7 +222,7 @@ async def _stop_session(session: LazySession, signals: RunSignals, *, interrupti
     signals.detach()
 
 
-def _discard_output_of_closed_streams() -> None:
+def discard_output_of_closed_streams() -> None:
     """Redirect closed streams to /dev/null: flushing them at exit would replace our exit code by 120."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "Run the selected checks once and report the verdict.",
     "gate": "Watch a release until its bake ends and report the verdict.",
     "record": "Record a session without a dashboard.",
+    "replay": "Open the dashboard over a recording.",
     "verify": "Find damage of a recording, and judge it again.",
     "list": "List the checks that would run.",
     "validate": "Check every file without network access.",

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from prodwatch.judge.signals import is_judged
+from prodwatch.model.environment import Environment, metric_labels
 from prodwatch.model.signal import LogRecord, Trace
 from prodwatch.views.time_window import Window
+from prodwatch.views.window_comparison import directions
 
 if TYPE_CHECKING:
     from prodwatch.model.result import CheckResult
     from prodwatch.session.live import LiveSession
+
+
+NOT_RECORDED = "not in the recording up to this moment; a replay does not ask AWS"
+"""Takes the place of a trace or of lines that a live session would fetch."""
 
 
 class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +46,38 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Returns size and rate of the recording in a few words; None without one."""
     log_file: str | None = None
     """Path of the log with tracebacks, shown after a failure; None without a log."""
+
+
+def facts_of(
+    environment: Environment,
+    *,
+    mode: Literal["live", "replay", "demo"],
+    region: str | None = None,
+    allow_writes: bool = False,
+    window: Window | None = None,
+    recording: Callable[[], str] | None = None,
+    log_file: str | None = None,
+) -> SessionFacts:
+    """Return the facts of a session on an environment; `region` takes the place of the environment's."""
+    return SessionFacts(
+        environment=environment.name,
+        title=environment.title,
+        account=environment.aws.account,
+        region=region or environment.aws.region,
+        protected=environment.protected,
+        allow_writes=allow_writes or not environment.protected,
+        mode=mode,
+        every_s=environment.rounds.every_s,
+        window=window,
+        better=directions(environment.metrics),
+        expectations={
+            label: (*each.expect, *each.warn)
+            for label, each in zip(metric_labels(environment.metrics), environment.metrics, strict=True)
+            if is_judged(each)
+        },
+        recording=recording,
+        log_file=log_file,
+    )
 
 
 class Session(Protocol):

@@ -165,6 +165,8 @@ class Player:
         self._next: Iterator[Entry] = file.entries()
         self._ahead: Entry | None = None
         self.position_us = 0
+        self.given: GateLooked | Concluded | None = None
+        """Latest verdict of a recorded gate or check; None before it, and in the recording of a session."""
 
     @property
     def duration_us(self) -> int:
@@ -181,6 +183,8 @@ class Player:
             self._ahead = None
             self._clock.set(entry.at, entry.elapsed_us)
             self._replay.feed(entry.event)
+            if isinstance(entry.event, GateLooked | Concluded):
+                self.given = entry.event
             count += 1
         self._show(up_to_us)
         return count
@@ -196,10 +200,24 @@ class Player:
         self._next, self._ahead = self._file.entries(snapshot), None
         self._clock.set(self._file.header.started_at + timedelta(microseconds=max(0, from_us)), max(0, from_us))
         if snapshot is None:
+            self.given = None
             self._store.restore(StoreState(), ())
         else:
+            self.given = self._look_before(snapshot)
             self._store.restore(self._file.state(snapshot), self._lines_before(snapshot))
         self.play(to_us)
+
+    def _look_before(self, snapshot: FrameHead) -> GateLooked | None:
+        """Return the last look of a gate before a snapshot, which does not hold it."""
+        if self._file.header.mode != "gate":
+            return None
+        looks = (
+            entry.event
+            for entries in self._file.entries_before(snapshot)
+            for entry in reversed(entries)
+            if isinstance(entry.event, GateLooked)
+        )
+        return next(looks, None)
 
     def _lines_before(self, snapshot: FrameHead) -> list[LogRecord]:
         """Return the last log lines before a snapshot, oldest first."""

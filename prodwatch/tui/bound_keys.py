@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from prodwatch.tui.keymap import APP_BINDINGS
+from prodwatch.tui.replay_app import ReplayApp
 from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.logs import LogsScreen
@@ -22,6 +23,7 @@ from prodwatch.tui.screens.traces import TracesScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.filter_bar import FilterLine
 from prodwatch.tui.widgets.log_panel import LogPanel
+from prodwatch.tui.widgets.replay_bar import ReplayBar
 from prodwatch.tui.widgets.row_list import RowList
 
 EVERYWHERE: tuple[type[DOMNode], ...] = (DashboardScreen,)
@@ -35,6 +37,8 @@ PLACES: tuple[tuple[str, tuple[type[DOMNode], ...]], ...] = (
     ("A trace, opened", (TraceScreen,)),
     ("Chart", (ChartPanel,)),
     ("Timeline", (TimelineScreen,)),
+    ("A replay, on every screen", (ReplayApp,)),
+    ("A replay, with the focus on its time line", (ReplayBar,)),
     ("While typing a filter", (FilterLine,)),
 )
 """(title, classes): where further keys work, in the order of the reference page."""

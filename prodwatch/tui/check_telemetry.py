@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from prodwatch.clock import Clock
 from prodwatch.model.signal import LogRecord, Trace
-from prodwatch.session.protocol import Session
+from prodwatch.session.protocol import NOT_RECORDED, Session
 from prodwatch.store.store import Store
 
 TRACE_POLL_INTERVAL_S = 5.0
@@ -51,8 +51,17 @@ class CheckTelemetry:
     """Follows the rounds of one check while `open_` returns True."""
 
     def __init__(
-        self, store: Store, session: Session, clock: Clock, *, start: Start, open_: Callable[[], bool]
+        self,
+        store: Store,
+        session: Session,
+        clock: Clock,
+        *,
+        start: Start,
+        open_: Callable[[], bool],
+        fetches: bool = True,
     ) -> None:
+        """Without `fetches`, in a replay, only what the store holds is found."""
+        self._fetches = fetches
         self._store = store
         self._session = session
         self._clock = clock
@@ -72,6 +81,8 @@ class CheckTelemetry:
             self._found.pop(gone, None)
             self._searched.pop(gone, None)
         self._rounds = [newest, *self._rounds[:MAX_FOLLOWED_ROUNDS]]
+        if not self._fetches:
+            return
         for trace_id in newest.trace_ids:
             if not self._whole(trace_id):
                 self._start("trace", self._ask_trace(newest, trace_id))
@@ -98,6 +109,8 @@ class CheckTelemetry:
 
     def trace_note(self, trace_id: str) -> str:
         """Return the progress of the search in one sentence."""
+        if not self._fetches:
+            return NOT_RECORDED
         attempts = self._attempts.get(trace_id, 0)
         if attempts >= MAX_TRACE_POLLS:
             return "not in X-Ray: the request may not have been sampled"
@@ -112,6 +125,8 @@ class CheckTelemetry:
         """Return the progress of the search in one sentence."""
         if not of.logged:
             return "this check calls AWS APIs only: they write no lines with these ids to your log groups"
+        if not self._fetches:
+            return NOT_RECORDED
         searched = self._searched.get(of, 0)
         if searched >= MAX_SEARCHES:
             return "no line has its ids: searched the last 15 min of every watched group"

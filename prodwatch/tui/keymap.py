@@ -48,3 +48,19 @@ CHECK_BINDINGS = [
     Binding("c", "copy('curl')", "copy as curl", show=False, id="check.copy-curl"),
     Binding("a", "copy('aws')", "copy as aws", show=False, id="check.copy-aws"),
 ]
+
+REPLAY_BINDINGS = [
+    Binding("space", "play", "play or pause", id="replay.play"),
+    Binding("left", "skip(-10)", "10 s back", show=False, priority=True, id="replay.back"),
+    Binding("right", "skip(10)", "10 s on", show=False, priority=True, id="replay.on"),
+    Binding("shift+left,less_than_sign", "skip(-60)", "1 min back", show=False, id="replay.back-minute"),
+    Binding("shift+right,greater_than_sign", "skip(60)", "1 min on", show=False, id="replay.on-minute"),
+    Binding("right_square_bracket,ctrl+right", "jump(1)", "next event", id="replay.next-event", key_display="]"),
+    Binding("left_square_bracket,ctrl+left", "jump(-1)", "event before", show=False, id="replay.previous-event"),
+    Binding("plus", "speed(1)", "faster", show=False, id="replay.faster"),
+    Binding("minus", "speed(-1)", "slower", show=False, id="replay.slower"),
+    Binding("b", "reverse", "backwards or forwards", show=False, id="replay.reverse"),
+    Binding("ctrl+home", "seek_edge(0)", "beginning", show=False, id="replay.beginning"),
+    Binding("ctrl+end", "seek_edge(1)", "end", show=False, id="replay.end"),
+]
+"""Keys of a replay, on every screen; a panel with a key of its own keeps it while it has the focus."""

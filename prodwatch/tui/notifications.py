@@ -47,9 +47,13 @@ class Notifier:
         self._widget_context = context
         self._verdict_status: str | None = None
         self._notices_shown = 0
+        self.is_silent = False
+        """Whether nothing is reported, as in a replay."""
 
     def check(self) -> None:
         """Show notices that are new, and report the verdict if it changed; the first verdict is not a change."""
+        if self.is_silent:
+            return
         self._show_notices()
         verdict = self._widget_context.snapshot.verdict
         if verdict.title.startswith("WAITING"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
 
 from prodwatch.clock import Clock
 from prodwatch.session.protocol import SessionFacts
@@ -12,7 +13,10 @@ from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Store, Topic
 from prodwatch.tui.preferences import Preferences
 from prodwatch.views.status_style import State
-from prodwatch.views.verdict import VerdictLine, verdict_line
+from prodwatch.views.verdict import VerdictLine, given_line, verdict_line
+
+if TYPE_CHECKING:
+    from prodwatch.session.replay_session import ReplaySession
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +40,8 @@ class WidgetContext:
     clock: Clock
     facts: SessionFacts
     preferences: Preferences
+    replay: ReplaySession | None = None
+    """The recording that is replayed; None in a live session."""
     zone: tzinfo | None = UTC
     """None: this machine's zone."""
     paused: bool = False
@@ -59,6 +65,9 @@ class WidgetContext:
     def _verdict(self, now: datetime) -> VerdictLine:
         """Return the verdict; a verdict that cannot be computed is an error, never the previous one."""
         facts = self.facts
+        given = self.replay.given if self.replay is not None else None
+        if given is not None:
+            return given_line(given)
         try:
             return verdict_line(self.store, now, every_s=facts.every_s, window=facts.window, better=facts.better)
         except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive its evidence

@@ -88,7 +88,7 @@ def _row(number: int, event: ReleaseEvent, started: datetime | None, name: str) 
         name=name,
         place=event.place,
         text=describe(event),
-        tone=_tone(event),
+        tone=tone_of(event),
         detail=event.detail,
     )
 
@@ -108,7 +108,8 @@ def describe(event: ReleaseEvent) -> str:
     return f"{event.what} {change}".strip()
 
 
-def _tone(event: ReleaseEvent) -> Tone:
+def tone_of(event: ReleaseEvent) -> Tone:
+    """Return whether an event is good or bad news, or neither."""
     if event.source == "mark":
         return Tone.ACCENT
     if event.to in _BAD:

@@ -12,6 +12,7 @@ from prodwatch.judge.decision import Decision, Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.judge.reasons import problem_of, reason_of
+from prodwatch.model.evidence import Concluded, GateLooked
 from prodwatch.model.identity import unique_name
 from prodwatch.model.release import UNDER_WAY, is_withdrawn, serving_share
 from prodwatch.model.result import VerdictStatus
@@ -96,6 +97,33 @@ def verdict_line(
     """Return the judge's decision at `now` in words; for the arguments see `judge_session`."""
     judged = judge_session(store, now, every_s=every_s, window=window, better=better)
     return _Wording(store, now, every_s, judged).line()
+
+
+def given_line(given: GateLooked | Concluded) -> VerdictLine:
+    """Return the verdict that a recorded gate or check gave, in its own words."""
+    if isinstance(given, GateLooked):
+        verdict, by = given.verdict, f"gate, {given.phase}"
+        outlook = None if given.ends_at is None else f"the bake ends at {given.ends_at:%H:%M:%S} UTC"
+    else:
+        verdict, by, outlook = given.result.verdict, given.result.run.mode, None
+    blocking = tuple(f"{each.id}: {each.message or each.status}" for each in verdict.blocking)
+    return VerdictLine(
+        status=verdict.status,
+        title=f"{_GIVEN.get(verdict.status, 'UNSURE')} · verdict of the {by}",
+        since=None,
+        reasons=(verdict.reason, *(each for each in blocking if each not in verdict.reason)),
+        evidence="as recorded; gate --replay and verify judge it again",
+        outlook=outlook,
+    )
+
+
+_GIVEN: dict[VerdictStatus, str] = {
+    "pass": "PASS",
+    "degraded": "WARN",
+    "fail": "FAIL",
+    "error": "ERROR",
+    "aborted": "ABORTED",
+}
 
 
 class _Words(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -141,6 +142,7 @@ def test_a_check_is_recorded_and_judged_again(project: CommandLine) -> None:
     report = json.loads(verified.out)
     assert verified.code == 0
     assert report["recorded"] == report["judged"] == document["verdict"]
+    assert shown_at_the_end(project.project / "c.pw") == (document["verdict"]["status"], document["verdict"]["reason"])
     refused = project.run("gate", "--replay", "c.pw")
     assert refused.code == 2
     assert "prodwatch verify" in refused.err
@@ -156,6 +158,27 @@ def test_a_session_is_recorded_without_a_dashboard(project: CommandLine) -> None
     assert verified.code == 0
     assert report["judged"] == report["recorded"]
     assert report["records"] > 3
+
+
+def shown_at_the_end(path: Path) -> tuple[str, str]:
+    """Return status and reason that the dashboard shows at the end of the recording of a check."""
+    from prodwatch.model.evidence import Concluded
+    from prodwatch.views.verdict import judge_session
+    from tests.support.replays import Replayed
+
+    async def show() -> tuple[str, str]:
+        replay = Replayed(path, playing=False)
+        await replay.session.start()
+        replay.session.seek(replay.session.to_us)
+        await replay.after()
+        given = replay.session.given
+        judged = judge_session(replay.store, replay.clock.now(), every_s=1).decision.verdict
+        await replay.session.stop()
+        assert isinstance(given, Concluded)
+        assert (given.result.verdict.status, given.result.verdict.reason) == (judged.status, judged.reason)
+        return judged.status, judged.reason
+
+    return asyncio.run(show())
 
 
 def test_personal_data_is_masked_by_patterns(project: CommandLine) -> None:
@@ -176,6 +199,8 @@ def test_personal_data_is_masked_by_patterns(project: CommandLine) -> None:
         (("gate", "--record", "none/f.pw"), "cannot be written"),
         (("gate", "--replay", "config/shop.toml"), "is not a session file"),
         (("verify", "config/shop.toml"), "is not a session file"),
+        (("replay", "config/shop.toml"), "in scripts and CI use: prodwatch gate --replay config/shop.toml"),
+        (("replay", "config/shop.toml", "--speed", "0"), "0 is not in the range"),
         (("gate", "--replay", "config", "--record", "f.pw"), "--replay judges what was recorded"),
         (("gate", "--set", "compare.errors.ratoi=3"), "--set:1:1: unknown key"),
         (("gate", "--plan", "--record", "f.pw"), "--plan gives no verdict"),

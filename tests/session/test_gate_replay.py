@@ -12,13 +12,15 @@ from prodwatch.demo.shop.functions import ORDERS
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.event import CheckFinished
-from prodwatch.model.evidence import FunctionsWatched, Opened
-from prodwatch.model.result import CheckResult, RunResult, StepResult
+from prodwatch.model.evidence import FunctionsWatched, GateLooked, Looked, Opened
+from prodwatch.model.result import CheckResult, RunResult, StepResult, Verdict
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason, Status
 from prodwatch.session.gate import Gate, GateOptions
 from prodwatch.session.gate_replay import ReplayOptions, replay_gate
+from prodwatch.session.protocol import facts_of
 from prodwatch.session.recorder import Recorder, open_recorder
+from prodwatch.session.rejudge import judge_again
 from prodwatch.session.replay import Player, ReplayClock
 from prodwatch.settings.set_values import with_values
 from prodwatch.store.recording.reader import SessionFile
@@ -27,9 +29,13 @@ from prodwatch.store.store import Store
 from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.definitions import environment, plain
 from prodwatch.text.redact import Redactor
+from prodwatch.tui.preferences import Preferences
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.views.verdict import judge_session
 from tests.demo_shop.test_verdicts import GROUP, Watched
 from tests.support.gate_world import result_of
 from tests.support.recorded import RecordedScene
+from tests.support.replays import Replayed
 
 READ_EVERY_S = 10
 CHECK = plain("orders answer")
@@ -112,6 +118,24 @@ async def replayed(path: Path, **options: object) -> RunResult:
         return gate.result("replay")
 
 
+async def shown_at_its_end(path: Path) -> Verdict:
+    """Return the verdict that the dashboard shows at the end of a recorded gate, after it was moved back and on."""
+    replay = Replayed(path, playing=False)
+    await replay.session.start()
+    for share in (0.5, 1.0, 0.25, 1.0):
+        replay.session.seek(round(share * replay.session.to_us))
+        await replay.after()
+    given, facts = replay.session.given, facts_of(environment(), mode="replay")
+    context = WidgetContext(
+        store=replay.store, clock=replay.clock, facts=facts, preferences=Preferences(), replay=replay.session
+    )
+    await replay.session.stop()
+    assert isinstance(given, GateLooked)
+    assert context.take_snapshot().verdict.status == given.verdict.status
+    assert context.snapshot.verdict.reasons[0] == given.verdict.reason
+    return given.verdict
+
+
 def without_clock(result: RunResult) -> RunResult:
     run = replace(result.run, id="", host=None, ci=None, started_at=result.run.ended_at, duration_ms=0)
     return replace(result, run=run)
@@ -135,6 +159,7 @@ async def test_a_replayed_gate_gives_the_verdict_of_the_live_one(
     assert live.verdict.status == status
     again = await replayed(tmp_path / "f.pw")
     assert again.verdict == live.verdict
+    assert await shown_at_its_end(tmp_path / "f.pw") == live.verdict
     assert without_clock(again) == without_clock(live)
 
 
@@ -190,6 +215,26 @@ async def test_a_recording_of_a_dashboard_is_judged_at_the_looks_of_its_session(
     again = await replayed(shop.path, bake_s=600.0)
     assert again.verdict.status == "fail"
     assert again.comparisons[0].status is Status.FAIL
+    assert await judged_by_the_dashboard(shop) == judged_again(shop.path)
+
+
+def judged_again(path: Path) -> Verdict | None:
+    with SessionFile(path) as file:
+        return judge_again(file).judged
+
+
+async def judged_by_the_dashboard(shop: ShopGate) -> Verdict:
+    """Return the verdict that a replay works out where the session looked for the last time."""
+    with SessionFile(shop.path) as file:
+        looks = [each for each in file.entries() if isinstance(each.event, Looked)]
+    replay = Replayed(shop.path, playing=False)
+    await replay.session.start()
+    for target_us in (replay.session.to_us, 0, looks[-1].elapsed_us):
+        replay.session.seek(target_us)
+        await replay.after()
+    judged = judge_session(replay.store, looks[-1].at, every_s=shop.environment.rounds.every_s)
+    await replay.session.stop()
+    return judged.decision.verdict
 
 
 async def test_a_recording_without_any_environment_cannot_be_judged(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import safe
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.panel import FilteredPanel, Panel
+from prodwatch.tui.widgets.replay_bar import ReplayBar
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.time_window import Window
 from tests.support.verdict_facts import comparison, signature
@@ -305,7 +306,7 @@ async def test_every_screen_survives_and_paints_nothing_unsafe(run: Any, names: 
             await bench.press(*keys)
             looker.look()
         seen = looker.seen
-        assert drawn_classes() - looker.classes == {ChangesPanel}
+        assert drawn_classes() - looker.classes == {ChangesPanel, ReplayBar}
         for name in names:
             evil = PAYLOADS[name]
             if evil and len(evil) < 100 and evil.isprintable() and evil.isascii():

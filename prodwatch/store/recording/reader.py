@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -91,6 +91,16 @@ class SessionFile:
             if frame.kind == "E":
                 yield frame, self._decoded(frame)
 
+    def entries_with(self, words: Sequence[bytes]) -> Iterator[Entry]:
+        """Yield the entries whose line holds one of the words; only those are parsed. Raises DamagedFrameError."""
+        for frame in self.frames:
+            if frame.kind != "E":
+                continue
+            content = self.content(frame)
+            if any(word in content for word in words):
+                lines = [line for line in content.splitlines() if any(word in line for word in words)]
+                yield from _parsed(frame, b"\n".join(lines))
+
     def entries_before(self, frame: FrameHead) -> Iterator[tuple[Entry, ...]]:
         """Yield the entries before a frame, by frame, the latest frame first. Raises DamagedFrameError."""
         for each in reversed(self.frames[: frame.number]):
@@ -149,12 +159,7 @@ class SessionFile:
         return self._file.read(frame.length)
 
     def _decoded(self, frame: FrameHead) -> tuple[Entry, ...]:
-        try:
-            return tuple(decode_all(self.content(frame)))
-        except (msgspec.DecodeError, ValueError) as error:
-            if isinstance(error, DamagedFrameError):
-                raise
-            raise DamagedFrameError(f"frame {frame.number} holds a line that is not an event: {error}") from None
+        return _parsed(frame, self.content(frame))
 
     def _scan(self) -> tuple[list[FrameHead], DamagedFrameError | None]:
         frames: list[FrameHead] = []
@@ -186,6 +191,13 @@ class SessionFile:
             newer = f"{self.path} has the format {header.schema}; this prodwatch reads {SCHEMA}"
             raise NotASessionFileError(newer)
         return header
+
+
+def _parsed(frame: FrameHead, content: bytes) -> tuple[Entry, ...]:
+    try:
+        return tuple(decode_all(content))
+    except (msgspec.DecodeError, ValueError) as error:
+        raise DamagedFrameError(f"frame {frame.number} holds a line that is not an event: {error}") from None
 
 
 def is_session_file(path: Path) -> bool:

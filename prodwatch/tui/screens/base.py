@@ -119,6 +119,10 @@ class DashboardScreen(FaultTolerant, Screen[None]):
         self._fit_at_once()
         yield Header(self.context, id="header")
         yield from self.body()
+        if self.context.replay is not None:
+            from prodwatch.tui.widgets.replay_bar import ReplayBar
+
+            yield ReplayBar(self.context, self.context.replay, id="replay")
         yield KeyHints(self.context, id="hints")
         yield TooSmall(self.context, id="too-small")
 

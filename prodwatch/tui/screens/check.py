@@ -126,6 +126,7 @@ class CheckScreen(DashboardScreen):
                 self.context.clock,
                 start=lambda what, task: app.run_in_background(what, task, group=f"own-{self.check_id}"),
                 open_=lambda: self.is_attached,
+                fetches=self.context.replay is None,
             )
         return self._signals
 

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from prodwatch.formats.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.model.signal import Span, Trace
+from prodwatch.session.protocol import NOT_RECORDED
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
 from prodwatch.tui.check_telemetry import MAX_TRACE_POLLS, TRACE_POLL_INTERVAL_S
@@ -46,7 +47,7 @@ class TraceScreen(DashboardScreen):
     def __init__(self, context: WidgetContext, trace_id: str) -> None:
         super().__init__(context)
         self.trace_id = trace_id
-        self._note = "requesting the trace from X-Ray …"
+        self._note = "requesting the trace from X-Ray …" if context.replay is None else NOT_RECORDED
         self._trace_of_lines: Trace | None = None
         self._line_count = 0
         """Number of lines of the span log group that `_trace_of_lines` was built from."""
@@ -67,7 +68,7 @@ class TraceScreen(DashboardScreen):
         """Fetch the trace unless it is complete already."""
         super().on_mount()
         trace = self.context.store.traces.detail(self.trace_id)
-        if trace is None or not trace.complete:
+        if self.context.replay is None and (trace is None or not trace.complete):
             self.dashboard.run_in_background("trace", self._fetch(), group=f"trace-{self.trace_id}")
 
     def _trace(self) -> Trace | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from prodwatch.model.signal import SourcePhase
 from prodwatch.text.units import format_ms
@@ -10,6 +11,9 @@ from prodwatch.tui.styled_line import Line, Piece, spread, width_of
 from prodwatch.tui.widgets.breadcrumb import breadcrumb_line, layer_names
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import SOURCE_STATES, Tone
+
+if TYPE_CHECKING:
+    from prodwatch.session.replay_session import ReplaySession
 
 _PROBLEM_PHASES = (
     SourcePhase.DENIED,
@@ -19,6 +23,23 @@ _PROBLEM_PHASES = (
     SourcePhase.THROTTLED,
     SourcePhase.BEHIND,
 )
+
+
+def speed_text(speed: float, *, ascii_only: bool = False) -> str:
+    """Return a speed as a multiple of real time: `20×`."""
+    return f"{speed:,.4g}{'x' if ascii_only else '×'}"
+
+
+def _replay_pieces(replay: ReplaySession, *, ascii_only: bool) -> list[Piece]:
+    """Return that it is a replay, its speed and direction, and whether it is paused or at its end."""
+    sign = ("<" if ascii_only else "◀") if replay.backwards else (">" if ascii_only else "▶")
+    pieces: list[Piece] = [
+        ("REPLAY ", Tone.ACCENT),
+        (f"{sign} {speed_text(replay.speed, ascii_only=ascii_only)}", Tone.STRONG),
+    ]
+    if replay.is_at_end:
+        return [*pieces, (" end", Tone.WARN)]
+    return pieces if replay.playing else [*pieces, (" paused", Tone.WARN)]
 
 
 class Header(StaticLines):
@@ -66,6 +87,8 @@ class Header(StaticLines):
         facts = self.context.facts
         account = f"{facts.account[:4]}…{facts.account[-4:]}" if facts.account else None
         access = "writes allowed" if facts.allow_writes else "read-only"
+        if facts.mode == "replay":
+            access = "recorded"
         return " · ".join(part for part in (facts.region, account, access) if part)
 
     @property
@@ -87,6 +110,9 @@ class Header(StaticLines):
 
     def _signals(self, room: int) -> list[Piece]:
         """Return the state of the sources, or of the worst of them; a source's group only where there is room."""
+        replay = self.context.replay
+        if replay is not None:
+            return _replay_pieces(replay, ascii_only=self.context.preferences.ascii)
         if self.context.paused:
             sign = "||" if self.context.preferences.ascii else "⏸"
             return [(f"{sign} display paused", Tone.WARN)]
@@ -103,8 +129,6 @@ class Header(StaticLines):
         if self._is_past:
             done = all(status.phase is SourcePhase.IDLE for status in statuses)
             return [("window read", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
-        if self.context.facts.mode == "replay":
-            return [("replay", Tone.ACCENT)]
         starting = sum(status.phase is SourcePhase.STARTING for status in statuses)
         state = SOURCE_STATES[SourcePhase.STARTING if starting == len(statuses) else SourcePhase.LIVE]
         return [(f"{self.context.glyph(state)} {state.word}", state.tone)]

@@ -20,8 +20,19 @@ class _Key(NamedTuple):
     label: str
 
 
-_ORDER = ("list.open", "view.back", "view.filter", "check.rerun", "view.pause", "app.help", "app.palette", "app.quit")
-"""Binding ids in the order shown; other visible bindings come between `check.rerun` and `view.pause`."""
+_ORDER = (
+    "list.open",
+    "view.back",
+    "view.filter",
+    "check.rerun",
+    "replay.next-event",
+    "replay.play",
+    "view.pause",
+    "app.help",
+    "app.palette",
+    "app.quit",
+)
+"""Binding ids in the order shown; other visible bindings come after `check.rerun`."""
 _KEPT = {
     "app.quit": 9,
     "app.help": 8,
@@ -29,6 +40,8 @@ _KEPT = {
     "view.back": 6,
     "view.filter": 5,
     "check.rerun": 5,
+    "replay.play": 7,
+    "replay.next-event": 6,
     "app.palette": 4,
     "screens": 3,
 }
@@ -52,7 +65,8 @@ class KeyHints(StaticLines):
             return list(_TYPING)
         shown: dict[str, Binding] = {}
         for active in self.screen.active_bindings.values():
-            if active.binding.show and active.enabled:
+            useless = self.context.replay is not None and active.binding.id == "check.rerun"
+            if active.binding.show and active.enabled and not useless:
                 shown.setdefault(active.binding.id or active.binding.action, active.binding)
         middle = _ORDER.index("check.rerun") + 0.5
         ordered = sorted(shown, key=lambda binding_id: _ORDER.index(binding_id) if binding_id in _ORDER else middle)
