@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def text(line: str) -> None:
 def painted(line: str) -> None:
     """Write text that holds colours; the caller has sanitised every part of it."""
     _write(f"{line}\n".encode("utf-8", "surrogateescape"))
+
+
+def columns() -> int | None:
+    """Return the width of the terminal that stdout is; None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def discard_rest() -> None:

@@ -357,7 +357,7 @@ def test_a_trace_reads_as_a_row_and_as_json() -> None:
         "1-x", method="GET", url="https://h/orders?a=1", status=500, fault=True, version="42", root_cause="x → y"
     )
     row = text(PLAIN, 1.0, UTC)(told)
-    assert row.split() == ["12:00:00.000", "fault", "200", "ms", "500", "GET", "/orders", "42", "1-x", "x", "→", "y"]
+    assert row.split() == ["12:00:00.000", "fault", "200", "ms", "500", "v42", "GET", "/orders", "x", "→", "y", "1-x"]
     document = json.loads(trace_json(1.0)(told))
     assert document["start"] == "2026-01-15T12:00:00.000Z"
     assert (document["duration_ms"], document["verdict"], document["root_cause"]) == (200, "fault", "x → y")
@@ -399,7 +399,7 @@ def test_a_series_without_data_is_shown_as_such_never_as_zero() -> None:
         each.finish()
         assert "1" in str(list(each.shortcomings().values()))
     assert "value" not in json.loads(out.lines[0])
-    assert table.lines[1].split() == ["errors", "42", "no", "data"]
+    assert table.lines[1].split() == ["errors", "v42", "no", "data"]
 
 
 def test_the_table_shows_the_latest_value_and_is_written_anew_when_it_changed() -> None:
@@ -409,8 +409,8 @@ def test_the_table_shows_the_latest_value_and_is_written_anew_when_it_changed() 
     table.tick(caught_up=True)
     table.tick(caught_up=True)
     assert [each.split() for each in out.lines] == [
-        ["metric", "version", "latest", "at"],
-        ["errors", "42", "4.0", "ms", "12:01", "unsettled", "▃█"],
+        ["metric", "version", "latest", "at", "UTC"],
+        ["errors", "v42", "4.0", "ms", "12:01", "unsettled", "▃█"],
     ]
     table.take([replace(series((120, 5.0, True)), unit="ms")])
     table.tick(caught_up=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prodwatch.cli.live.colour import Style
-from prodwatch.cli.live.trace_output import ndjson, text, waterfall_text
+from prodwatch.cli.live.trace_output import header, ndjson, text, waterfall_text
 from prodwatch.model.signal import Span, Trace, TraceSummary
 from prodwatch.text.cell_width import width
 
@@ -33,7 +33,48 @@ def summary(**more: Any) -> TraceSummary:
     ids=["fault", "no exception", "slow", "failed and slow", "neither"],
 )
 def test_a_row_ends_in_why(told: dict[str, Any], end: str) -> None:
-    assert text(PLAIN, 1.0, UTC)(summary(**told)).endswith(end)
+    assert text(PLAIN, 1.0, UTC)(summary(**told)).endswith(f"{end}  1-a" if end != "1-a" else end)
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (None, ["12:00:00.000 fault       200 ms  500 v42     POST /orders  KeyError: 'c' in orders → place  1-a"]),
+        (200, ["12:00:00.000 fault       200 ms  500 v42     POST /orders  KeyError: 'c' in orders → place  1-a"]),
+        (
+            80,
+            [
+                "12:00:00.000 fault       200 ms  500 v42     POST /orders",
+                " " * 13 + "KeyError: 'c' in orders → place  1-a",
+            ],
+        ),
+        (
+            48,
+            [
+                "12:00:00.000 fault       200 ms  500 v42     PO…",
+                " " * 13 + "KeyError: 'c' in orders → place",
+                " " * 13 + "1-a",
+            ],
+        ),
+    ],
+    ids=["pipe", "wide", "80", "narrow"],
+)
+def test_a_row_fits_the_terminal_with_its_whole_id_last(columns: int | None, lines: list[str]) -> None:
+    trace = summary(
+        fault=True,
+        root_cause="orders → place: KeyError: 'c'",
+        method="POST",
+        url="https://x/orders",
+        status=500,
+        version="42",
+    )
+    shown = text(PLAIN, 1.0, UTC, lambda: columns)(trace)
+    assert [" ".join(line.split()) for line in shown.split("\n")] == [" ".join(line.split()) for line in lines]
+    assert columns is None or all(width(line) <= columns for line in shown.split("\n"))
+
+
+def test_the_columns_name_the_zone_of_the_times() -> None:
+    assert header("CEST").split() == ["time", "CEST", "verdict", "took", "code", "version", "request"]
 
 
 def test_ndjson_has_cause_and_slowest_node_whatever_the_verdict() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from prodwatch.cli import stdout
+from prodwatch.cli.live.time_options import local_stamp, utc_option, zone_of
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.past_runs import RunParameter, find_run, project_history
 from prodwatch.errors import ConfigurationError
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 @click.argument("a", type=RunParameter())
 @click.argument("b", type=RunParameter())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@utc_option
 @common_options
-def command(common: Common, *, a: str, b: str, as_json: bool) -> int:
+def command(common: Common, *, a: str, b: str, as_json: bool, utc: bool) -> int:
     """Compare run A with run B: what turned red or green, became slower, appeared or vanished in B.
 
     A and B are run ids of the history or the beginning of one, `latest`, `previous`, or files that --json wrote.
@@ -41,7 +44,7 @@ def command(common: Common, *, a: str, b: str, as_json: bool) -> int:
 
         stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     else:
-        for line in _lines(found):
+        for line in _lines(found, zone_of({"utc": utc})):
             stdout.text(line)
     return ExitCode.FAIL if found.is_worse else ExitCode.OK
 
@@ -76,11 +79,11 @@ def _read(path: Path) -> RunEntry:
         raise ConfigurationError(f"{path}: not a result that --json wrote: {caught}") from None
 
 
-def _lines(found: RunDifference) -> Iterator[str]:
+def _lines(found: RunDifference, zone: tzinfo | None) -> Iterator[str]:
     from prodwatch.views.run_difference import SLOWER_MS, SLOWER_RATIO
 
-    yield _run_line("A", found.a)
-    yield _run_line("B", found.b)
+    yield _run_line("A", found.a, zone)
+    yield _run_line("B", found.b, zone)
     for notice in found.notices:
         yield f"note  {notice}"
     for head, changes in (
@@ -100,12 +103,13 @@ def _lines(found: RunDifference) -> Iterator[str]:
     yield f"unchanged: {found.unchanged}"
 
 
-def _run_line(letter: str, run: PastRun) -> str:
-    version = f"  version {run.release.version}" if run.release and run.release.version else ""
+def _run_line(letter: str, run: PastRun, zone: tzinfo | None) -> str:
+    from prodwatch.views.release import version_label
+
+    version = f"  {version_label(run.release.version)}" if run.release and run.release.version else ""
     verdict = f"{run.status.upper()}  {run.reason}"
-    return (
-        f"{letter}  {run.id}  {run.ended_at:%Y-%m-%d %H:%M:%S} UTC  {run.environment}  {run.mode}{version}  {verdict}"
-    )
+    ended = local_stamp(run.ended_at, zone)
+    return f"{letter}  {run.id}  {ended}  {run.environment}  {run.mode}{version}  {verdict}"
 
 
 def _change_line(change: ItemChange, *, slower: bool) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import click
 
 from prodwatch.cli import stdout
 from prodwatch.cli.duration_parameter import DurationParameter
+from prodwatch.cli.live.time_options import local_stamp, utc_option, zone_of
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.past_runs import RunParameter, find_run, project_history
 from prodwatch.cli.stderr import say
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--prune", is_flag=True, help="Apply [history] keep and size now, and remove files set aside.")
 @click.option("--forget", is_flag=True, help="Remove a run, or all outcomes of a check; without ID: all runs.")
+@utc_option
 @common_options
 def command(
     common: Common,
@@ -47,6 +49,7 @@ def command(
     as_json: bool,
     prune: bool,
     forget: bool,
+    utc: bool,
 ) -> None:
     """Show past runs of the environment on this machine, and how often and how fast each check passed.
 
@@ -69,7 +72,7 @@ def command(
 
             stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
         else:
-            _print(document, history, name)
+            _print(document, history, name, zone_of({"utc": utc}))
 
 
 def _prune(history: History) -> None:
@@ -139,41 +142,43 @@ def _unknown(history: History, name: str) -> ConfigurationError:
     return ConfigurationError(f'the history has no run and no check "{name}"{hint}')
 
 
-def _print(document: HistoryDocument, history: History, name: str | None) -> None:
+def _print(document: HistoryDocument, history: History, name: str | None, zone: tzinfo | None) -> None:
     if not document.runs:
         say(f"no past runs of {document.environment}; prodwatch check --env {document.environment} makes one")
         return
     if name is None:
-        lines = _overview(document, history.size_bytes())
+        lines = _overview(document, history.size_bytes(), zone)
     else:
-        lines = _of_a_check(document) if document.checks else _of_a_run(document)
+        lines = _of_a_check(document, zone) if document.checks else _of_a_run(document, zone)
     for line in lines:
         stdout.text(line)
 
 
-def _overview(document: HistoryDocument, size: int) -> Iterator[str]:
+def _overview(document: HistoryDocument, size: int, zone: tzinfo | None) -> Iterator[str]:
     from prodwatch.text.units import format_bytes
 
     yield f"{document.environment} of {document.project} · {format_bytes(size)} in {document.file}"
     yield ""
-    yield from _table(_RUN_HEAD, map(_run_row, document.runs))
+    yield from _table(_RUN_HEAD, (_run_row(run, zone) for run in document.runs))
     yield ""
     yield from _table(_CHECK_HEAD, map(_check_row, document.checks))
 
 
-def _of_a_check(document: HistoryDocument) -> Iterator[str]:
+def _of_a_check(document: HistoryDocument, zone: tzinfo | None) -> Iterator[str]:
     yield from _table(_CHECK_HEAD, map(_check_row, document.checks))
     yield ""
-    rows = ((each.run_id, _time(each.ended_at), *_outcome_cells(each.outcome)) for each in document.outcomes)
+    rows = (
+        (each.run_id, local_stamp(each.ended_at, zone), *_outcome_cells(each.outcome)) for each in document.outcomes
+    )
     yield from _table(("run", "ended", *_OUTCOME_HEAD), rows)
 
 
-def _of_a_run(document: HistoryDocument) -> Iterator[str]:
+def _of_a_run(document: HistoryDocument, zone: tzinfo | None) -> Iterator[str]:
     run = document.runs[0]
-    yield from _table(_RUN_HEAD, [_run_row(run)])
+    yield from _table(_RUN_HEAD, [_run_row(run, zone)])
     yield run.reason
     for change in run.verdicts:
-        yield f"{_time(change.at)}  {change.status.upper()}  {change.reason or ''}".rstrip()
+        yield f"{local_stamp(change.at, zone)}  {change.status.upper()}  {change.reason or ''}".rstrip()
     yield ""
     rows = ((_name(each.outcome), *_outcome_cells(each.outcome)) for each in document.outcomes)
     yield from _table(("check", *_OUTCOME_HEAD), rows)
@@ -184,17 +189,18 @@ _OUTCOME_HEAD = ("outcome", "took", "message")
 _CHECK_HEAD = ("check", "last", "green", "flaky", "p50", "p95", "p99")
 
 
-def _run_row(run: PastRun) -> tuple[str, ...]:
+def _run_row(run: PastRun, zone: tzinfo | None) -> tuple[str, ...]:
     from prodwatch.text.units import format_ms
+    from prodwatch.views.release import version_label
 
     summary = run.summary
     green = summary.passed + summary.degraded
     return (
         run.id,
-        _time(run.ended_at),
+        local_stamp(run.ended_at, zone),
         run.mode,
         run.status.upper(),
-        (run.release.version if run.release else None) or "",
+        version_label(run.release.version) if run.release and run.release.version else "",
         f"{green} of {summary.total} green" if summary.total else "none finished",
         format_ms(run.duration_ms),
     )
@@ -239,10 +245,6 @@ def _percent(share: float) -> str:
     # Not rounded to 100 % while anything was not green.
     shown = f"{share * 100:.1f}"
     return f"{'99.9' if shown == '100.0' and share < 1 else shown} %"
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -86,10 +86,11 @@ def command(
         raise click.UsageError("--wait needs --id")
 
     async def prepare(engine: Engine, sink: LineWriter) -> Live:
+        from prodwatch.cli import stdout
         from prodwatch.cli.live.colour import style
         from prodwatch.cli.live.stream_runner import Live
-        from prodwatch.cli.live.time_options import zone_of
-        from prodwatch.cli.live.trace_output import HEADER, TraceStream, ndjson, text
+        from prodwatch.cli.live.time_options import zone_name, zone_of
+        from prodwatch.cli.live.trace_output import TraceStream, header, ndjson, text
         from prodwatch.errors import CannotVerifyError
         from prodwatch.session.resolve_window import window_of
         from prodwatch.session.stream_completion import StreamCompletion
@@ -103,7 +104,7 @@ def command(
             raise CannotVerifyError(unfilled[0].sentence, unfilled[0].reason)
         limit_s = SLOW_S if slow is None else slow
         if not as_json:
-            sink.write([HEADER])
+            sink.write([header(zone_name(zone_of({"utc": utc}), engine.clock.now()))])
         sources = [
             TraceSource(
                 engine.aws,
@@ -116,7 +117,11 @@ def command(
             )
             for place in engine.environment.trace_places
         ]
-        render = ndjson(limit_s) if as_json else text(style(no_color=common.no_color), limit_s, zone_of({"utc": utc}))
+        render = (
+            ndjson(limit_s)
+            if as_json
+            else text(style(no_color=common.no_color), limit_s, zone_of({"utc": utc}), stdout.columns)
+        )
         return Live(
             sources=sources,
             stream=TraceStream(sink, render, clock=engine.clock, until=end, only_errors=errors, slow_s=slow),

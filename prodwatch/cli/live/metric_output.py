@@ -9,9 +9,11 @@ import msgspec
 
 from prodwatch.cli.live.colour import BOLD, DIM, Style
 from prodwatch.cli.live.line_writer import LineWriter
+from prodwatch.cli.live.time_options import zone_name
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
 from prodwatch.text.parse_user_times import stamp
 from prodwatch.text.units import format_bytes, format_ms, format_value
+from prodwatch.views.release import version_label
 from prodwatch.views.sparkline import heights, squeeze
 
 SPARK_SLOTS = 20
@@ -170,7 +172,7 @@ class MetricTable:
 
     def _table(self) -> list[str]:
         rows = [self._row(series, points) for series, points in self._known.values()]
-        head = ("metric", "version", "latest", "at", "")
+        head = ("metric", "version", "latest", f"at {self._zone_name()}", "")
         widths = [max(len(row[column]) for row in (head, *rows)) for column in range(4)]
         lines = [] if not self._sink.lines else [""]
         lines.append(self._style.paint(_columns(head, widths), BOLD))
@@ -179,15 +181,20 @@ class MetricTable:
             lines.append(line if row[3] else self._style.paint(line, DIM))
         return lines
 
+    def _zone_name(self) -> str:
+        newest_s = max((max(points) for _, points in self._known.values() if points), default=0)
+        return zone_name(self._zone, datetime.fromtimestamp(newest_s, UTC))
+
     def _row(self, series: MetricSeries, points: dict[int, MetricPoint]) -> tuple[str, str, str, str, str]:
         key = series.key
+        version = version_label(key.version) if key.version else ""
         name = key.label or f"{key.namespace} {key.metric} {key.stat}"
         if not points:
-            return name, key.version or "", "no data", "", ""
+            return name, version, "no data", "", ""
         latest = points[max(points)]
         at = datetime.fromtimestamp(latest.timestamp_s, UTC).astimezone(self._zone)
         mark = f"{at:%H:%M}" + ("" if latest.settled else " unsettled")
-        return name, key.version or "", value_text(latest.value, series.unit), mark, _spark(points, series.period_s)
+        return name, version, value_text(latest.value, series.unit), mark, _spark(points, series.period_s)
 
 
 def _columns(row: Sequence[str], widths: Sequence[int]) -> str:

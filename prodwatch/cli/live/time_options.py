@@ -41,6 +41,16 @@ def zone_of(options: Mapping[str, Any]) -> tzinfo | None:
     return UTC if options.get("utc") else None
 
 
+def zone_name(zone: tzinfo | None, now: datetime) -> str:
+    """Return the name of the zone at `now`, such as `CEST`."""
+    return now.astimezone(zone).tzname() or "UTC"
+
+
+def local_stamp(at: datetime, zone: tzinfo | None) -> str:
+    """Return date, time to the second and the zone's name, for example `2026-11-30 14:05:09 CET`."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone_name(zone, at)}"
+
+
 def one_end(*, follow: bool | None, until: object, until_idle: float | None) -> float | None:
     """Return the idle time in seconds after which reading ends; None when something else ends it.
 

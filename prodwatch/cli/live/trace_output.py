@@ -14,9 +14,10 @@ from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
 from prodwatch.model.identity import Place, unique_name
 from prodwatch.model.signal import Record, Trace, TraceSummary
-from prodwatch.text.cell_width import fitted
+from prodwatch.text.cell_width import clip, fitted, width
 from prodwatch.text.parse_user_times import from_epoch, stamp
 from prodwatch.text.units import format_ms
+from prodwatch.views.release import version_label
 from prodwatch.views.traces import SLOW_S, cause_text
 from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall
 
@@ -24,6 +25,10 @@ OPEN_FOR_S = 30.0
 """Seconds that a trace in progress waits for its end before it is shown as open."""
 NAME_WIDTH = 34
 REQUEST_WIDTH = 30
+_BEFORE_REQUEST = 12 + 1 + 8 + 1 + 9 + 1 + 4 + 1 + 7 + 1
+"""Cells of a row before its request."""
+_INDENT = 13
+"""Cells before a line that continues a row."""
 DEEPEST = 8
 """Largest indentation of a span; deeper ones are drawn at this depth."""
 
@@ -93,26 +98,52 @@ def ndjson(slow_s: float) -> Render:
     return render
 
 
-HEADER = f"{'time':<12} {'verdict':<8} {'took':>9} {'code':>4} {'request':<{REQUEST_WIDTH}} {'version':<7} id"
+def header(zone_name: str) -> str:
+    """Return the names of the columns; `zone_name` is that of the times."""
+    return f"{f'time {zone_name}':<12} {'verdict':<8} {'took':>9} {'code':>4} {'version':<7} request"
 
 
-def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
-    """Return a function that renders a trace as one row under `HEADER`, with the cause of a fault at its end."""
+def text(
+    style: Style, slow_s: float, zone: tzinfo | None = None, columns: Callable[[], int | None] = lambda: None
+) -> Render:
+    """Return a function that renders a trace under `header`: its row, the cause of a fault or slowness, its id.
+
+    `columns` returns the width of a terminal, where cause and id continue on lines of their own; None for no limit.
+    """
 
     def render(trace: TraceSummary) -> str:
         word = verdict(trace, slow_s)
         at = from_epoch(trace.start_ms).astimezone(zone)
         request = f"{trace.method or ''} {_path(trace.url) or trace.service or ''}".strip()
-        cause = cause_text(trace, slow=word == "slow")
+        version = version_label(trace.version) if trace.version else ""
         row = (
             f"{style.paint(f'{at:%H:%M:%S}.{trace.start_ms % 1000:03}', DIM)} "
             f"{style.paint(f'{word:<8}', _COLOURS.get(word))} {format_ms(trace.duration_s * 1000):>9} "
-            f"{trace.status or '':>4} {fitted(request, REQUEST_WIDTH)} {trace.version or '':<7} "
-            f"{unique_name(trace.id, trace.place)}"
+            f"{trace.status or '':>4} {version:<7} "
         )
-        return f"{row}  {cause}" if cause else row
+        room = columns()
+        shown = request if room is None else clip(request, max(0, room - _BEFORE_REQUEST))
+        parts = (cause_text(trace, slow=word == "slow"), unique_name(trace.id, trace.place))
+        return row + shown + _continued(parts, room, _BEFORE_REQUEST + width(shown))
 
     return render
+
+
+def _continued(parts: Sequence[str], room: int | None, used: int) -> str:
+    """Return parts behind `used` cells of a row; one for which the `room` is too small begins a line."""
+    # The ids of rows without a cause are below each other.
+    gap = max(2, _BEFORE_REQUEST + REQUEST_WIDTH + 2 - used)
+    shown = ""
+    for part in filter(None, parts):
+        if room is None or used + gap + width(part) <= room:
+            shown += " " * gap + part
+            used += gap + width(part)
+        else:
+            cut = clip(part, max(1, room - _INDENT))
+            shown += f"\n{'':<{_INDENT}}{cut}"
+            used = _INDENT + width(cut)
+        gap = 2
+    return shown
 
 
 def _path(url: str | None) -> str:
