@@ -14,11 +14,12 @@ import msgspec
 from prodwatch.cli import stdout
 from prodwatch.cli.gate_progress import GateProgress
 from prodwatch.cli.result_outputs import Outputs
-from prodwatch.errors import ConfigurationError, NothingSelectedError
+from prodwatch.errors import NothingSelectedError
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import Notice, RunResult, Verdict
+from prodwatch.model.status import Reason
 from prodwatch.session.gate import Listener
-from prodwatch.session.gate_replay import ReplayOptions, recorded_verdict, replay_gate
+from prodwatch.session.gate_replay import NotAGateRecordingError, ReplayOptions, recorded_verdict, replay_gate
 from prodwatch.store.recording.reader import NotASessionFileError, SessionFile, is_session_file
 
 SCHEMA = "prodwatch.replays/1"
@@ -64,13 +65,13 @@ def judge_recordings(path: Path, options: ReplayOptions, outputs: Outputs, exit_
 
 
 def open_recording(path: Path) -> SessionFile:
-    """Open a session file. Raises ConfigurationError for a file that is not one or cannot be read."""
+    """Open a session file. Raises NotAGateRecordingError for a file that is not one or cannot be read."""
     try:
         return SessionFile(path)
     except NotASessionFileError as error:
-        raise ConfigurationError(str(error)) from None
+        raise NotAGateRecordingError(str(error)) from None
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+        raise NotAGateRecordingError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def judge_file(file: SessionFile, options: ReplayOptions, listener: Listener = lambda _state: None) -> RunResult:
@@ -92,14 +93,21 @@ def _judge_folder(folder: Path, options: ReplayOptions, outputs: Outputs, exit_c
     if not paths:
         raise NothingSelectedError(f"{folder}: no file in it is a session file")
     outputs.keep(paths)
-    judged = []
-    for path in paths:
-        with open_recording(path) as file:
-            verdict = judge_file(file, options).verdict
-            judged.append(JudgedFile(file=path.name, recorded=recorded_verdict(file), verdict=verdict))
+    judged = [_judged(path, options) for path in paths]
     _write(judged, outputs)
     codes = {exit_code_of(each.verdict, each.verdict.exit_code) for each in judged}
     return next((code for code in _WORST if code in codes), int(ExitCode.ERROR))
+
+
+def _judged(path: Path, options: ReplayOptions) -> JudgedFile:
+    """Judge one file of a folder; one that cannot be judged is an error, because the others can be."""
+    try:
+        with open_recording(path) as file:
+            verdict = judge_file(file, options).verdict
+            return JudgedFile(file=path.name, recorded=recorded_verdict(file), verdict=verdict)
+    except NotAGateRecordingError as error:
+        verdict = Verdict(status="error", exit_code=int(ExitCode.ERROR), reason_code=Reason.INVALID, reason=f"{error}.")
+        return JudgedFile(file=path.name, recorded=None, verdict=verdict)
 
 
 def _write(judged: Sequence[JudgedFile], outputs: Outputs) -> None:

@@ -21,6 +21,10 @@ from prodwatch.store.recording.reader import SessionFile
 from prodwatch.store.store import Store
 
 
+class NotAGateRecordingError(ConfigurationError):
+    """The file holds nothing that a gate could judge."""
+
+
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Differences from what was recorded; None or empty values keep it."""
 
@@ -33,9 +37,10 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replay_gate(file: SessionFile, options: ReplayOptions, *, listener: Listener = lambda _state: None) -> Gate:
-    """Return a gate over a session file. Raises ConfigurationError for one without an environment."""
+    """Return a gate over a session file. Raises NotAGateRecordingError for one of a check or without an environment."""
     if file.header.mode == "check":
-        raise ConfigurationError(f"{file.path} records a check, which has no bake; judge it by: prodwatch verify FILE")
+        message = f"{file.path} records a check, which has no bake; judge it by: prodwatch verify FILE"
+        raise NotAGateRecordingError(message)
     opening = _opening(file)
     environment = options.change(opening.environment)
     asked = opening.gate
@@ -63,11 +68,14 @@ def replay_gate(file: SessionFile, options: ReplayOptions, *, listener: Listener
 
 
 def recorded_verdict(file: SessionFile) -> Verdict | None:
-    """Return the last verdict of a recorded gate; None without one. Raises DamagedFrameError."""
+    """Return the last verdict of a recorded gate, up to the first damage; None without one."""
     verdict = None
-    for entry in file.entries():
-        if isinstance(entry.event, GateLooked):
-            verdict = entry.event.verdict
+    try:
+        for entry in file.entries():
+            if isinstance(entry.event, GateLooked):
+                verdict = entry.event.verdict
+    except DamagedFrameError:
+        pass  # the verdict of the replay names it
     return verdict
 
 
@@ -100,7 +108,7 @@ def _opening(file: SessionFile) -> _Opening:
     except DamagedFrameError:
         pass  # it is reported where the evidence ends
     if environment is None:
-        raise ConfigurationError(f"{file.path}: no event names the environment, so that nothing can be judged")
+        raise NotAGateRecordingError(f"{file.path}: no event names the environment, so that nothing can be judged")
     return _Opening(environment=environment, gate=gate, looks=looks)
 
 

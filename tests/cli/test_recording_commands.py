@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.store.recording.reader import SessionFile
 from tests.cli.test_gate_command import GREEN, RED, ROUNDS
 from tests.support.command_line import CommandLine, Ended
 
@@ -131,6 +132,20 @@ def test_a_folder_of_recordings_names_how_many_would_have_failed(project: Comman
     document = json.loads(project.run("gate", "--replay", "all", "--json", "--report-only").out)
     assert (document["failed"], document["total"]) == (1, 2)
     assert [each["recorded"]["status"] for each in document["files"]] == ["fail", "pass"]
+
+
+def test_a_file_of_a_folder_that_cannot_be_judged_is_an_error_and_the_others_are_judged(project: CommandLine) -> None:
+    (project.project / "all").mkdir()
+    recorded(project, file="all/good.pw")
+    header = project.project / "all/header.pw"
+    with SessionFile(project.project / "all/good.pw") as file:
+        header.write_bytes(file.path.read_bytes()[: file.frames[0].length])
+    ended = project.run("gate", "--replay", "all")
+    first, *lines = ended.out.splitlines()
+    assert first == "would have failed 0 of 2"
+    assert [line.split()[:2] for line in lines] == [["pass", "good.pw"], ["error", "header.pw"]]
+    assert ended.code == 3
+    assert project.run("gate", "--replay", "all", "--set", "compare.errors.ratio=-1").code == 2
 
 
 def test_a_check_is_recorded_and_judged_again(project: CommandLine) -> None:

@@ -23,7 +23,7 @@ from prodwatch.model.signal import AlarmState, Batch, Level, LogRecord, Record, 
 from prodwatch.session.recorder import open_recorder
 from prodwatch.session.replay import Player, ReplayClock
 from prodwatch.store.recording.events import KIND_OF
-from prodwatch.store.recording.frames import DamagedFrameError
+from prodwatch.store.recording.frames import FIRST_DIGEST, DamagedFrameError, pack
 from prodwatch.store.recording.reader import NotASessionFileError, SessionFile
 from prodwatch.store.recording.redaction import Redaction
 from prodwatch.store.recording.writer import FileInTheWayError, SessionWriter
@@ -306,6 +306,35 @@ def test_a_damaged_frame_ends_reading_with_its_number(path: Path) -> None:
     path.write_bytes(data)
     with SessionFile(path) as file, pytest.raises(DamagedFrameError, match="frame 2"):
         list(file.entries())
+
+
+AT = '"at":"2026-01-01T00:00:00Z"'
+MARK = '"event":{"type":"stalled"}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param('{"nope":1}', id="not an event"),
+        pytest.param("hello", id="not JSON"),
+        pytest.param("[" * 10_000, id="nested without end"),
+        pytest.param(f'{{"at":"2026-01-01T00:00:00","elapsed_us":0,{MARK}}}', id="time without a zone"),
+        pytest.param(f'{{{AT},"elapsed_us":-1,{MARK}}}', id="before the start"),
+        pytest.param(f'{{{AT},"elapsed_us":9999999999,{MARK}}}', id="later than its frame"),
+    ],
+)
+def test_a_line_that_no_recorder_wrote_is_damage(line: str, path: Path) -> None:
+    RecordedScene(path).close()
+    with SessionFile(path) as file:
+        first = file.content(file.frames[0])
+    header, digest = pack(FIRST_DIGEST, "H", 0, first)
+    frame, digest = pack(digest, "E", 5, f"{line}\n".encode())
+    path.write_bytes(header + frame + pack(digest, "Z", 5, b"{}")[0])
+    with SessionFile(path) as file:
+        assert file.is_ended
+        damage = file.distrust_damage(decode=True)
+        assert "frame 1" in str(damage)
+        assert list(file.entries()) == []
 
 
 def test_a_frame_that_would_exhaust_memory_is_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def _examine(file: SessionFile) -> Report:
     from prodwatch.errors import ConfigurationError
     from prodwatch.session.rejudge import Rejudged, judge_again
 
-    damage = file.distrust_damage()
+    damage = file.distrust_damage(decode=True)
     number, last = 0, None
     for frame, entries in file.by_frame():
         for entry in entries:

@@ -142,13 +142,26 @@ class SessionFile:
             previous, last = frame.digest, frame
         return last, self.damage
 
-    def distrust_damage(self) -> DamagedFrameError | None:
-        """Check every frame, and read nothing from the first damaged one on; return the damage, None without any."""
+    def distrust_damage(self, *, decode: bool = False) -> DamagedFrameError | None:
+        """Check every frame, and read nothing from the first damaged one on; return the damage, None without any.
+
+        With `decode` a frame with a line that is not an event is damaged, too.
+        """
         last, damage = self.check_chain()
+        self._distrust_after(last, damage)
+        for frame in tuple(self.frames) if decode else ():
+            try:
+                if frame.kind == "E":
+                    self._decoded(frame)
+            except DamagedFrameError as wrong_line:
+                self._distrust_after(self.frames[frame.number - 1], wrong_line)
+                break
+        return self.damage
+
+    def _distrust_after(self, last: FrameHead, damage: DamagedFrameError | None) -> None:
         if damage is not None:
             del self.frames[last.number + 1 :], self._ends_us[last.number + 1 :]
             self.damage = damage
-        return damage
 
     def content(self, frame: FrameHead) -> bytes:
         """Return the content of a frame. Raises DamagedFrameError."""
@@ -187,6 +200,8 @@ class SessionFile:
             header = msgspec.json.decode(self.content(self.frames[0]), type=Header)
         except (msgspec.DecodeError, DamagedFrameError) as error:
             raise NotASessionFileError(f"the header of {self.path} cannot be read: {error}") from None
+        if header.started_at.tzinfo is None:
+            raise NotASessionFileError(f"the header of {self.path} has a time without a zone")
         if header.schema != SCHEMA:
             newer = f"{self.path} has the format {header.schema}; this prodwatch reads {SCHEMA}"
             raise NotASessionFileError(newer)
@@ -195,9 +210,12 @@ class SessionFile:
 
 def _parsed(frame: FrameHead, content: bytes) -> tuple[Entry, ...]:
     try:
-        return tuple(decode_all(content))
-    except (msgspec.DecodeError, ValueError) as error:
+        entries = tuple(decode_all(content))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamagedFrameError(f"frame {frame.number} holds a line that is not an event: {error}") from None
+    if any(each.at.tzinfo is None or not 0 <= each.elapsed_us <= frame.elapsed_us for each in entries):
+        raise DamagedFrameError(f"frame {frame.number} holds a time without a zone, or one that is not in the frame")
+    return entries
 
 
 def is_session_file(path: Path) -> bool:
