@@ -238,12 +238,22 @@ def _nothing_known(evidence: Evidence) -> Finding | None:
     facts = evidence.facts
     if facts.mode == "run":
         return None
+    if not facts.runs_checks:
+        return (
+            None if _has_other_evidence(evidence) else Finding(rule=Rule.NOTHING_SELECTED, status=Status.INCONCLUSIVE)
+        )
     if not evidence.selected:
         rule = Rule.NOTHING_SELECTED if facts.defined else Rule.NOTHING_DEFINED
         return Finding(rule=rule, status=Status.INCONCLUSIVE)
     if len(evidence.unmeasured) == len(evidence.counted):
         return Finding(rule=Rule.NO_ROUND, status=Status.INCONCLUSIVE, checks=evidence.counted)
     return None
+
+
+def _has_other_evidence(evidence: Evidence) -> bool:
+    """Return whether a gate without checks rests on a comparison that it requires, or on a signal that was measured."""
+    measured = (Status.PASS, Status.DEGRADED, Status.FAIL)
+    return evidence.facts.require == "errors" or any(evidence.signals_with(each) for each in measured)
 
 
 def _stale_checks(evidence: Evidence) -> Finding | None:
@@ -311,7 +321,9 @@ def _worse_figures(evidence: Evidence) -> Finding | None:
 
 
 def _green(evidence: Evidence) -> Finding | None:
-    """Find what is green: a statement about checks that were measured, weighed down by every other finding."""
+    """Find what is green: a statement about what was measured, weighed down by every other finding."""
+    if not evidence.facts.runs_checks:
+        return Finding(rule=Rule.PASSED, status=Status.PASS)
     if not evidence.selected:
         return None
     if not evidence.gating:

@@ -119,6 +119,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[CheckFact, ...] = ()
     defined: bool = True
     """Whether the set of checks is known."""
+    runs_checks: bool = True
+    """Gate: whether checks are evidence; False for a window that is over, in which none can run."""
     signals: tuple[SignalFact, ...] = ()
     sources: tuple[SourceFact, ...] = ()
     releases: tuple[ReleaseState, ...] = ()

@@ -210,6 +210,8 @@ def _refused(evidence: Evidence, headline: Finding) -> str:
 
 def _nothing_selected(evidence: Evidence, _headline: Finding) -> str:
     facts = evidence.facts
+    if not facts.runs_checks:
+        return "Nothing counts: no check runs in a window that is over, and no alarm or metric of it was measured."
     if facts.mode == "session":
         return "No check is selected, so nothing proves that production works."
     if facts.shard is not None:
@@ -297,6 +299,9 @@ def _passed(evidence: Evidence, headline: Finding) -> str:
     noun = "check" if len(evidence.gating) == 1 else "checks"
     coverage = evidence.facts.coverage
     routes = f"; {coverage.message}" if coverage is not None and coverage.routes and evidence.facts.final else ""
+    if not evidence.facts.runs_checks:
+        proof = "harm is excluded" if evidence.facts.require == "errors" else "no signal speaks against it"
+        return f"No check was run then; {proof}{routes}."
     return f"{len(headline.checks)} of {len(evidence.gating)} {noun} passed{_skipped(evidence)}{routes}."
 
 

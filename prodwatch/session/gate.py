@@ -69,6 +69,8 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
     """Function → expected version; `""` for the only function."""
     strict: bool = False
+    runs_checks: bool = True
+    """False for a window that is over: no check can run in it."""
     skip_verification: str | None = None
     """The reason why nothing is measured; None for a gate that measures."""
 
@@ -88,6 +90,9 @@ class GateState(msgspec.Struct, frozen=True, kw_only=True):
 
 class EvidenceEndedError(Exception):
     """No further evidence will come, as at the end of a recording; the text is the beginning of a sentence."""
+
+    source = "recording"
+    """What has ended, as the verdict names it."""
 
 
 class GateSession(Protocol):
@@ -129,7 +134,7 @@ class Gate:
         self._clock = clock
         self._options = options
         self._listener = listener
-        self._evidence = GateEvidence(environment, store)
+        self._evidence = GateEvidence(environment, store, runs_checks=options.runs_checks)
         self._phase = GatePhase.RESOLVE
         self._ends_at: datetime | None = None
         self._subjects: tuple[Subject, ...] = ()
@@ -165,7 +170,7 @@ class Gate:
             if self._refused is None and not self._is_lost():
                 await self._bake()
         except EvidenceEndedError as ended:
-            self._refuse("recording", Status.INCONCLUSIVE, Reason.NO_DATA, str(ended))
+            self._refuse(ended.source, Status.INCONCLUSIVE, Reason.NO_DATA, str(ended))
         finally:
             try:
                 # Cleanup takes time, in which evidence would grow stale.
@@ -274,10 +279,9 @@ class Gate:
 
     def _plan(self, shifted_at: datetime, settled_at: datetime) -> None:
         """Fix the end of the bake. A restarted gate ends when the first one would have; each sees two rounds."""
-        ends = [
-            shifted_at + timedelta(seconds=self._options.bake_s),
-            settled_at + timedelta(seconds=2 * self._environment.rounds.every_s),
-        ]
+        ends = [shifted_at + timedelta(seconds=self._options.bake_s)]
+        if self._options.runs_checks:
+            ends.append(settled_at + timedelta(seconds=2 * self._environment.rounds.every_s))
         metrics, _alarms = gating_signals(self._environment)
         series_from = None
         if self._subjects and metrics:

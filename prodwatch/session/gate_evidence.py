@@ -32,7 +32,8 @@ _MEASURED = frozenset((Status.PASS, Status.DEGRADED, Status.FAIL))
 class GateEvidence:
     """Everything that a gate rests on, gathered from the store."""
 
-    def __init__(self, environment: Environment, store: Store) -> None:
+    def __init__(self, environment: Environment, store: Store, *, runs_checks: bool = True) -> None:
+        self._runs_checks = runs_checks
         self._environment = environment
         self._store = store
         self._subjects: tuple[Subject, ...] = ()
@@ -87,6 +88,7 @@ class GateEvidence:
         return replace(
             facts,
             mode="gate",
+            runs_checks=self._runs_checks,
             checks=tuple(self._counted(each, now) for each in facts.checks),
             signals=self._counted_signals(facts.signals),
             releases=states,
@@ -118,6 +120,9 @@ class GateEvidence:
         found = []
         if skipped is not None:
             found.append(Notice(code="skip_verification", message=f"nothing was measured, as asked for: {skipped}"))
+        if not self._runs_checks:
+            message = "checks were not run, because the window is over: nothing that only a check can see was judged"
+            found.append(Notice(code="no_checks", message=message))
         found += [Notice(code="gap", message=each) for each in self._gap_sentences()]
         found += self._rollback_notices(states)
         for each in states:

@@ -19,6 +19,7 @@ from prodwatch.model.release import UNDER_WAY, present_releases
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import ERROR_WORDS, Batch, CountedErrors, Level, ReleasePhase, ReleaseState
 from prodwatch.store.store import Store
+from prodwatch.text.units import format_usd
 from prodwatch.views.alarm_and_error_rows import signature_groups, was_before
 
 LOOK_EVERY_S = 10.0
@@ -33,7 +34,6 @@ WAIT_S = 1.0
 LONGEST_S = 300.0
 """Time after which a query is stopped."""
 _PRICED = "logs:StartQuery"
-_CENT_USD = 0.01
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
 QUERY = (
     f"filter @message like /(?i)({'|'.join(ERROR_WORDS)})/"
@@ -109,12 +109,12 @@ class InsightsCounts:
                 " no IncomingBytes of it"
             )
             return
-        about = f"about {gb:.3g} GB for {_price(gb * self._price_usd)}"
+        about = f"about {gb:.3g} GB for {format_usd(gb * self._price_usd)}"
         left_usd = self._left_usd()
         if gb * self._price_usd > left_usd:
             self._notice(
                 f"the hour before the release is not counted in {name}: Logs Insights would scan {about}, and"
-                f" [limits] api_cost_usd leaves {_price(left_usd)}"
+                f" [limits] api_cost_usd leaves {format_usd(left_usd)}"
             )
             return
         self._notice(f"Logs Insights counts the errors in {name} in the hour before the release: it scans {about}")
@@ -191,7 +191,3 @@ async def _ingested_gb(aws: AwsApi, request: _Request) -> float | None:
     response = await aws.call("cloudwatch", "GetMetricData", params)
     values = [float(value) for each in response.get("MetricDataResults") or () for value in each["Values"]]
     return sum(values) / BYTES_PER_GB if values else None
-
-
-def _price(usd: float) -> str:
-    return f"${usd:,.2f}" if usd >= _CENT_USD else f"${usd:.2g}"

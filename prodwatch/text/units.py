@@ -32,6 +32,7 @@ _UNIT_SUFFIXES = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Byte
 """CloudWatch unit → suffix of a value."""
 _FINER_UNITS = {"Seconds": "Milliseconds", "Milliseconds": "Microseconds"}
 """Unit → the one a thousand times smaller, for values below 1."""
+_CENT_USD = 0.01
 LONGEST_DAYS = 36_500
 """Longest duration, a hundred years: dates beyond the calendar cannot be computed."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
@@ -90,6 +91,11 @@ def format_bytes(count: float) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def format_usd(usd: float) -> str:
+    """Return a price in US dollars: `$1.25`, below a cent with two significant digits: `$0.00042`."""
+    return f"${usd:,.2f}" if usd >= _CENT_USD else f"${Decimal(f'{usd:.2g}'):f}"
 
 
 def format_age(seconds: float) -> str:

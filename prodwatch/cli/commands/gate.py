@@ -93,6 +93,13 @@ _BY_NAME = {"pass": ExitCode.OK, "fail": ExitCode.FAIL}
     metavar="FILE",
     help="Judge a recording, or each in a folder, instead of a live release; calls nothing.",
 )
+@click.option(
+    "--from",
+    "from_",
+    metavar="T",
+    help="With --to: judge a window that is over, from what AWS still has of it; 1h, 14:05 or RFC 3339.",
+)
+@click.option("--to", metavar="T", help="With --from: end of the window. Nothing after it is read.")
 @recording_options
 @common_options
 def command(
@@ -113,6 +120,8 @@ def command(
     weight: float | None,
     set_values: tuple[str, ...],
     replay: Path | None,
+    from_: str | None,
+    to: str | None,
     recording: Recording,
 ) -> int:
     """Watch one release until its bake ends and report the verdict.
@@ -126,6 +135,10 @@ def command(
         raise click.UsageError("--weight needs --plan")
     if common.no_color:
         outputs.color = False
+    if from_ is not None or to is not None:
+        others = (plan, recording.path, expression, tags, for_, until_deployed, allow_writes, skip_verification, replay)
+        _require_window(from_, to, is_alone=not any(others))
+        return _past(common, outputs, (from_, to), set_values, releases, exit_code_of, strict=strict)
     if replay is not None:
         if plan or recording.path is not None or expression or tags or allow_writes or skip_verification:
             raise click.UsageError(
@@ -163,6 +176,42 @@ def command(
         if kept:
             keep(project, entry_of(result, rounds=tally.rounds), warn=note)
     return exit_code_of(result.verdict, code)
+
+
+def _require_window(from_: str | None, to: str | None, *, is_alone: bool) -> None:
+    """Raise click.UsageError unless both ends are given, and no option that a window that is over cannot have."""
+    if from_ is None or to is None:
+        raise click.UsageError("--from and --to go together: they are the start and the end of a window that is over")
+    if not is_alone:
+        raise click.UsageError(
+            "--from and --to judge a window that is over, without checks: leave out --plan, --record, --replay, -k, "
+            "-t, --for, --until-deployed, --allow-writes and --skip-verification"
+        )
+
+
+def _past(
+    common: Common,
+    outputs: Outputs,
+    times: tuple[str | None, str | None],
+    set_values: tuple[str, ...],
+    releases: tuple[str, ...],
+    exit_code_of: _ExitRule,
+    *,
+    strict: bool,
+) -> int:
+    """Judge a window that is over. Nothing of it enters the history, which holds what was measured at its time."""
+    from prodwatch.cli import gate_past
+    from prodwatch.cli.project import load
+    from prodwatch.cli.window_options import window_of
+    from prodwatch.session.past_gate import PastGateOptions
+
+    window = window_of(None, *times)
+    assert window is not None
+    outputs.prepare()
+    project = _with_values(load(common), set_values)
+    options = PastGateOptions(versions=_versions(releases, project), strict=strict)
+    result = gate_past.run(project, common, outputs, window, options)
+    return exit_code_of(result.verdict, outputs.deliver(result))
 
 
 class _ExitRule(NamedTuple):
