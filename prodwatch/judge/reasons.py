@@ -300,7 +300,7 @@ def _passed(evidence: Evidence, headline: Finding) -> str:
     coverage = evidence.facts.coverage
     routes = f"; {coverage.message}" if coverage is not None and coverage.routes and evidence.facts.final else ""
     if not evidence.facts.runs_checks:
-        proof = "harm is excluded" if evidence.facts.require == "errors" else "no signal speaks against it"
+        proof = "harm is excluded" if evidence.facts.require == "errors" else "no signal counts against it"
         return f"No check was run then; {proof}{routes}."
     return f"{len(headline.checks)} of {len(evidence.gating)} {noun} passed{_skipped(evidence)}{routes}."
 

@@ -92,7 +92,7 @@ class EvidenceEndedError(Exception):
     """No further evidence will come, as at the end of a recording; the text is the beginning of a sentence."""
 
     source = "recording"
-    """What has ended, as the verdict names it."""
+    """Name in the verdict of the evidence that has ended."""
 
 
 class GateSession(Protocol):

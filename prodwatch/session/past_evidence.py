@@ -59,7 +59,7 @@ LINES_BEFORE = timedelta(minutes=10)
 """Lines from before the window, from which the old version's usual errors and durations are learnt."""
 SIGNALS_BEFORE = timedelta(minutes=60)
 """Metrics and alarms from before the window."""
-MAX_LINES = 500_000
+MAX_LINES = 300_000
 """Most log lines that are read of one group; the requests of a busier one are compared by CloudWatch's counts."""
 MAX_READ_S = 300.0
 """Longest time for reading the lines of one group."""
@@ -236,7 +236,7 @@ class PastEvidenceReader:
             else:
                 self._note("release", f"CodeDeploy: {outcome.message}")
         for id_ in unknown_steps(deployments):
-            self._note("release", f"the steps of deployment {id_} could not be read")
+            self._note("release", f"GetDeploymentConfig: the steps of deployment {id_} could not be read")
         return [await self._release(each, deployments) for each in environment.functions]
 
     async def _release(self, function: FunctionTarget, deployments: Sequence[Deployment]) -> _Release:
@@ -398,7 +398,12 @@ class PastEvidenceReader:
             self._add(each.at, "alarms", each)
         polled = [each for found in records if isinstance(found, EvaluatedSignals) for each in found.results]
         alarms = [each for each in records if isinstance(each, AlarmState)]
-        for at in (start, *sorted({each.at for each in changes if start < each.at <= self._end})):
+        # The history of an alarm does not contain its first state.
+        began = [each.since for each in alarms if each.since is not None]
+        for at in (
+            start,
+            *sorted({each for each in (*began, *(each.at for each in changes)) if start < each <= self._end}),
+        ):
             then = PastAlarms(at)
             for alarm in alarms:
                 then.add(alarm)

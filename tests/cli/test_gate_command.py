@@ -183,3 +183,36 @@ def test_a_reader_that_has_gone_changes_nothing(project: CommandLine) -> None:
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         assert project.run("gate", "--for", "1s", "--ndjson", stdout=pipe).code == 1
+
+
+PAST = ("--from", "2h", "--to", "1h")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--from", "2h"), "--from and --to go together"),
+        (("--to", "2h"), "--from and --to go together"),
+        ((*PAST, "--for", "1m"), "leave out --plan, --record, --replay"),
+        ((*PAST, "-k", "a"), "leave out --plan, --record, --replay"),
+        ((*PAST, "--record", "f.pw"), "leave out --plan, --record, --replay"),
+        (("--from", "1h", "--to", "2h"), "is not before --to"),
+        (("--from", "16d", "--to", "383h"), "is more than 15 days ago"),
+    ],
+)
+def test_a_window_has_two_ends_and_no_checks(project: CommandLine, options: tuple[str, ...], words: str) -> None:
+    ended = project.run("gate", *options)
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_a_window_of_which_nothing_can_be_judged_is_inconclusive(project: CommandLine) -> None:
+    config = project.project / "config/shop.toml"
+    project.write("config/shop.toml", f'{config.read_text()}\n[aws]\nregion = "eu-west-1"\n')
+    project.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    ended = project.run("gate", *PAST, "--json")
+    assert ended.code == 4, ended.err
+    result = json.loads(ended.out)
+    assert (result["verdict"]["status"], result["run"]["duration_ms"]) == ("inconclusive", 3_600_000)
+    assert "no_checks" in {each["code"] for each in result["notices"]}
+    assert project.run("gate", *PAST, "--report-only").code == 0

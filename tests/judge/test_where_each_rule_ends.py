@@ -246,3 +246,35 @@ def test_a_refused_gate_has_the_code_of_its_refusal() -> None:
     decision = decide(gate(A, refused=refused, refused_code=Reason.PREREQUISITE))
     assert (decision.verdict.status, decision.verdict.reason_code) == ("inconclusive", Reason.PREREQUISITE)
     assert decide(gate(A, check("b", FAIL, streak=2), refused=refused)).verdict.status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "rule"),
+    [
+        (gate(runs_checks=False), "pass", Rule.PASSED),
+        (gate(runs_checks=False, comparisons=()), "inconclusive", Rule.UNPROVEN),
+        (gate(runs_checks=False, not_measured=("x",)), "inconclusive", Rule.NOT_MEASURED),
+        (gate(runs_checks=False, sources=(source("alarms", unread=("x",)),)), "inconclusive", Rule.SOURCE_UNREADABLE),
+        (gate(runs_checks=False, require="none", comparisons=()), "inconclusive", Rule.NOTHING_SELECTED),
+        (gate(runs_checks=False, require="none", signals=(signal(SKIP),)), "inconclusive", Rule.NOTHING_SELECTED),
+        (gate(runs_checks=False, require="none", signals=(signal(PASS),)), "pass", Rule.PASSED),
+        (gate(runs_checks=False, require="none", signals=(signal(FAIL),)), "fail", Rule.FAILING),
+        (gate(), "inconclusive", Rule.NOTHING_SELECTED),
+    ],
+    ids=[
+        "the proof that is required",
+        "no proof",
+        "a part was not measured",
+        "a source was read in part",
+        "nothing at all",
+        "a signal without data",
+        "a signal that was measured",
+        "a signal that failed",
+        "a live gate without checks",
+    ],
+)
+def test_a_gate_in_which_no_check_can_run_rests_on_what_else_was_measured(
+    given: Facts, status: str, rule: Rule
+) -> None:
+    decision = decide(given)
+    assert (decision.verdict.status, decision.headline.rule) == (status, rule)
