@@ -28,6 +28,7 @@ COMMANDS = {
     "gate": "Watch a release until its bake ends and report the verdict.",
     "record": "Record a session without a dashboard.",
     "replay": "Open the dashboard over a recording.",
+    "report": "Write a run as one HTML page, or as a note in Markdown.",
     "verify": "Find damage of a recording, and judge it again.",
     "list": "List the checks that would run.",
     "validate": "Check every file without network access.",

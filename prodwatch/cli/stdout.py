@@ -82,15 +82,19 @@ def head(path: Path) -> bytes:
         return file.read(4096)
 
 
-def write_file(path: Path, document: bytes) -> None:
-    """Replace a file atomically, sanitised, so that a reader never sees half a result. Raises OSError."""
+def write_file(path: Path, document: bytes, *, mode: int = 0o666) -> None:
+    """Replace a file atomically, sanitised, so that a reader never sees half a result. Raises OSError.
+
+    The file has the permissions of `mode` that the umask leaves.
+    """
     document = sanitize_document(document)
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(document)
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(document)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(document)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from prodwatch.model.result import AssertionResult, CheckResult, RunResult, Sign
 from prodwatch.model.status import Status
 from prodwatch.report.status_mapping import (
     GLYPHS,
+    VERDICTS,
     facts,
     first_facts,
     headline,
@@ -32,15 +33,6 @@ STYLES = {
     Status.ERROR: "bold magenta",
     Status.INCONCLUSIVE: "bold cyan",
     Status.SKIPPED: "dim",
-}
-VERDICTS = {
-    "pass": Status.PASS,
-    "degraded": Status.DEGRADED,
-    "fail": Status.FAIL,
-    "error": Status.ERROR,
-    "inconclusive": Status.INCONCLUSIVE,
-    "empty": Status.INCONCLUSIVE,
-    "aborted": Status.ERROR,
 }
 QUIET_FLAGS = frozenset({"unattested", "mutating"})
 """True of most checks, so that saying it each time would hide what matters; the JSON has them."""

@@ -26,16 +26,16 @@ def summary(result: RunResult) -> bytes:
     """Return Markdown: the verdict first, red before green, what could not be measured apart."""
     verdict = result.verdict
     lines = [
-        f"## prodwatch · {_md(result.environment.title)}: **{verdict.status.upper()}**",
+        f"## prodwatch · {md_text(result.environment.title)}: **{verdict.status.upper()}**",
         "",
-        _md(verdict.reason),
+        md_text(verdict.reason),
         "",
     ]
     if result.release and result.release.version:
-        previous = _md(result.release.previous or "nothing known")
+        previous = md_text(result.release.previous or "nothing known")
         note = ": configuration only" if result.release.change == "configuration" else ""
         lines += [
-            f"Release {_md(result.release.version)}, before it {previous}{note}.",
+            f"Release {md_text(result.release.version)}, before it {previous}{note}.",
             "",
         ]
     groups = (
@@ -63,8 +63,8 @@ def summary(result: RunResult) -> bytes:
         [(each.status, signature_title(each), each.message) for each in failures_first(result.signatures)],
     )
     if result.coverage is not None and result.coverage.functions:
-        lines += [f"Routes: {_md(result.coverage.message)}.", ""]
-    lines += [f"_{notice.code}: {_md(notice.message)}_" for notice in result.notices]
+        lines += [f"Routes: {md_text(result.coverage.message)}.", ""]
+    lines += [f"_{notice.code}: {md_text(notice.message)}_" for notice in result.notices]
     lines.append(
         f"\n<sub>run {result.run.id} · {format_ms(result.run.duration_ms)} · prodwatch {result.tool.version}</sub>"
     )
@@ -103,7 +103,7 @@ def _row(check: CheckResult) -> str:
     glyph, word = GLYPHS[check.status]
     message = "" if check.status is Status.PASS else headline(check)
     flags = "".join(f" `{flag}`" for flag in check.flags)
-    return f"| {glyph} {word} | {_md(check.title)}{flags} | {_md(message)} | {format_ms(check.duration_ms)} |"
+    return f"| {glyph} {word} | {md_text(check.title)}{flags} | {md_text(message)} | {format_ms(check.duration_ms)} |"
 
 
 def _signals(signals: tuple[SignalResult, ...]) -> list[str]:
@@ -113,7 +113,9 @@ def _signals(signals: tuple[SignalResult, ...]) -> list[str]:
     for each in failures_first(signals):
         glyph, word = GLYPHS[each.status]
         message = "" if each.status is Status.PASS else headline(each)
-        lines.append(f"| {glyph} {word} | {_md(signal_title(each))} | {_md(message)} | {_md(signal_value(each))} |")
+        lines.append(
+            f"| {glyph} {word} | {md_text(signal_title(each))} | {md_text(message)} | {md_text(signal_value(each))} |"
+        )
     return [*lines, ""]
 
 
@@ -123,7 +125,7 @@ def _compared(title: str, rows: list[tuple[Status, str, str]]) -> list[str]:
     lines = [f"### {title} ({len(rows)})", "", "| | | message |", "|---|---|---|"]
     for status, name, message in rows:
         glyph, word = GLYPHS[status]
-        lines.append(f"| {glyph} {word} | {_md(name)} | {_md(message)} |")
+        lines.append(f"| {glyph} {word} | {md_text(name)} | {md_text(message)} |")
     return [*lines, ""]
 
 
@@ -151,7 +153,8 @@ def _capped(text: str) -> bytes:
     return f"{cut}\n\n_Truncated: GitHub accepts at most 1 MiB. The JSON result is complete._\n".encode()
 
 
-def _md(text: str) -> str:
+def md_text(text: str) -> str:
+    """Return a text as one line of Markdown that shows it as it is."""
     flat = " ".join(text.split())
     return "".join(f"\\{char}" if char in r"\`*_{}[]<>|#~" else char for char in flat)
 

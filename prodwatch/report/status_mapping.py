@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from prodwatch.model.comparison import ComparisonResult, SignatureResult
-from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
+from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult, VerdictStatus
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.text.sanitize import sanitize_line
 from prodwatch.views.status_style import STATES
@@ -37,6 +37,17 @@ GLYPHS = {
     )
 }
 """Status → glyph and word, the same in every place people look."""
+
+VERDICTS: dict[VerdictStatus, Status] = {
+    "pass": Status.PASS,
+    "degraded": Status.DEGRADED,
+    "fail": Status.FAIL,
+    "error": Status.ERROR,
+    "inconclusive": Status.INCONCLUSIVE,
+    "empty": Status.INCONCLUSIVE,
+    "aborted": Status.ERROR,
+}
+"""Status of a verdict → the status of a check that looks like it."""
 
 
 def outcome(item: CheckResult | SignalResult) -> Outcome:

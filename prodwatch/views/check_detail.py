@@ -81,10 +81,11 @@ class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
 def check_detail(store: Store, check_id: str) -> CheckDetail | None:
     """Return the check; None for an unknown id."""
     track = store.checks.get(check_id)
-    return _detail(track) if track else None
+    return detail_of(track) if track else None
 
 
-def _detail(track: CheckTrack) -> CheckDetail:
+def detail_of(track: CheckTrack) -> CheckDetail:
+    """Return the check of a track."""
     latest = track.latest
     steps = (*latest.steps, *latest.cleanup) if latest else ()
     correlations = [latest.correlation, *(step.correlation for step in steps)] if latest else []

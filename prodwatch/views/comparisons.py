@@ -151,16 +151,15 @@ def _row(result: ComparisonResult, *, several: bool) -> ComparisonRow:
     filled = None
     if result.canary.requests:
         filled = min(1.0, max(0.0, math.log(max(1.0, result.evidence)) / math.log(max(math.e, result.needed))))
-    quantiles = result.kind == "latency"
     return ComparisonRow(
         id=result.id,
         function=result.function,
         signal=f"{result.function} {signal}" if several and result.function else signal,
-        old=_value(result.baseline, result.unit, quantiles=quantiles),
-        new=_value(result.canary, result.unit, quantiles=quantiles),
-        effect=_effect(result),
-        evidence=_number(result.evidence) if filled is not None else "",
-        threshold=f"of {_number(result.needed)}" if filled is not None else "",
+        old=side_value(result.baseline, result),
+        new=side_value(result.canary, result),
+        effect=difference_text(result),
+        evidence=evidence_number(result.evidence) if filled is not None else "",
+        threshold=f"of {evidence_number(result.needed)}" if filled is not None else "",
         filled=filled,
         needed=_still_needed(result),
         state=STATES[result.status] if result.canary.requests else WAITING,
@@ -201,15 +200,17 @@ def _cold_starts(result: ComparisonResult, *, several: bool) -> ComparisonRow:
     )
 
 
-def _value(side: ComparedVersion, unit: str | None, *, quantiles: bool) -> str:
+def side_value(side: ComparedVersion, result: ComparisonResult) -> str:
+    """Return the share, p95 or metric of one side of a comparison; empty when there is none."""
     if side.value is not None:
-        return format_metric(side.value, unit)
-    if quantiles:
+        return format_metric(side.value, result.unit)
+    if result.kind == "latency":
         return format_ms(side.quantiles_ms[_SHOWN]) if _SHOWN in side.quantiles_ms else ""
     return "" if side.share is None else format_percent(side.share)
 
 
-def _effect(result: ComparisonResult) -> str:
+def difference_text(result: ComparisonResult) -> str:
+    """Return the difference of a comparison with its interval; empty when there is none."""
     if result.difference is None:
         return ""
     if result.kind in {"latency", "metric"}:
@@ -235,7 +236,8 @@ def _quantiles(result: ComparisonResult) -> str:
     )
 
 
-def _number(evidence: float) -> str:
+def evidence_number(evidence: float) -> str:
+    """Return evidence in as many digits as say something."""
     if evidence < 1:
         return "below 1"
     if evidence < _ONE_DIGIT and evidence != round(evidence):

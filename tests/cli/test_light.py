@@ -12,7 +12,7 @@ import pytest
 
 HEAVY = (
     *("asyncio", "aiohttp", "botocore", "boto3", "aiobotocore", "textual", "rich", "jsonschema", "httpx", "moto"),
-    *("platformdirs", "wcwidth", "sqlite3"),
+    *("platformdirs", "wcwidth", "sqlite3", "jinja2"),
 )
 
 PROBE = """

@@ -17,7 +17,9 @@ from prodwatch.store.store import Store
 from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.definitions import environment
 from prodwatch.text.redact import Redactor
+from prodwatch.views.verdict import judge_session
 from tests.support.scene import bad_release
+from tests.support.scene.comparisons import compare
 from tests.support.scene.logs import log_line
 from tests.support.scene.release import SHARE, live
 
@@ -63,6 +65,16 @@ class RecordedScene:
             self.store.apply(batch)
         for event in scene.events:
             self.store.apply_event(event)
+        self.recorder.flush()
+
+    def judged(self) -> None:
+        """Receive the whole scene, open its traces, compare its versions, judge it, and write it."""
+        self.scene()
+        now = self.clock.now()
+        for trace in bad_release(now).traces.values():
+            self.store.add_trace(trace)
+        compare(self.store)
+        self.store.set_verdict(judge_session(self.store, now).decision.verdict)
         self.recorder.flush()
 
     def lines(self, count: int, *, seconds: float = 1.0) -> None:

@@ -107,6 +107,12 @@ class SessionFile:
             if each.kind == "E":
                 yield self._decoded(each)
 
+    def entries_backwards(self) -> Iterator[Entry]:
+        """Yield the entries, the latest first. Raises DamagedFrameError."""
+        for frame in reversed(self.frames):
+            if frame.kind == "E":
+                yield from reversed(self._decoded(frame))
+
     def snapshot_at(self, up_to_us: int) -> FrameHead | None:
         """Return the latest snapshot of up to a time; None when there is none that this version wrote."""
         if self.header.tool != TOOL:
