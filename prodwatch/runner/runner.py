@@ -20,7 +20,7 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.event import RunEvent
 from prodwatch.model.exit_code import ExitCode
-from prodwatch.model.result import Blocking, CheckResult, RunResult, SignalResult
+from prodwatch.model.result import Blocking, CheckResult, Notice, RunResult, SignalResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
@@ -49,6 +49,7 @@ from prodwatch.runner.values.redaction import WithheldResults, masked_struct
 from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
 from prodwatch.settings.template import TemplateSyntaxError
 from prodwatch.text.redact import Redactor
+from prodwatch.text.sanitize import sanitize_line
 
 _INPUTS_LIVE_S = 300.0
 """Age at which a session of rounds reads stack outputs and secrets again."""
@@ -76,6 +77,7 @@ class Runner:
         version: str,
         environ: Mapping[str, str],
         listener: Callable[[RunEvent], None] = lambda _event: None,
+        on_notice: Callable[[Notice], None] = lambda _notice: None,
         probes: Probes = registry.probe,
         specs: Specs = registry.spec,
         memory: dict[str, Any] | None = None,
@@ -85,7 +87,8 @@ class Runner:
 
         `journal_dir` is the machine's, not the project's: journals and the locks of serial groups live in it. `lag` is
         started and stopped by the caller; None for a run that takes no account of stalls of this machine. `memory` is
-        what the probes of an earlier runner of the same session remember.
+        what the probes of an earlier runner of the same session remember. `on_notice` receives the notices of rounds,
+        sanitised and masked; those of a single run are in its result.
         """
         self._environment = environment
         self._definitions = {check.id: check for check in definitions}
@@ -99,6 +102,7 @@ class Runner:
         self._version = version
         self._environ = environ
         self._listener = listener
+        self._on_notice = on_notice
         self._probes = probes
         self._specs = specs
         self._memory = {} if memory is None else memory
@@ -353,6 +357,7 @@ class Runner:
             opened = self._opened(options, self._journal(options))
             # Entering never suspends, so two rounds that begin together share one session.
             self._session = (await self._session_stack.enter_async_context(opened), now_s)
+            self._session[0].on_notice = self._pass_on_notice
         context, since_s = self._session
         if now_s - since_s > _INPUTS_LIVE_S:
             context.inputs = self._inputs(options)
@@ -373,6 +378,9 @@ class Runner:
                 await journal.finish()
                 if context.timeouts is not None:
                     context.timeouts.close()
+
+    def _pass_on_notice(self, notice: Notice) -> None:
+        self._on_notice(replace(notice, message=sanitize_line(self._redactor.text(notice.message))))
 
     def _journal(self, options: RunOptions) -> RunJournal:
         header = RunEntry(

@@ -17,6 +17,7 @@ from prodwatch import __version__
 from prodwatch.clock import AwsClock, Clock
 from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import RunEvent
+from prodwatch.model.result import Notice
 from prodwatch.model.status import Reason
 from prodwatch.session.reload import followed
 from prodwatch.text.redact import Redactor
@@ -78,6 +79,7 @@ async def open_engine(
     project: Project,
     *,
     listener: Callable[[RunEvent], None] = lambda _event: None,
+    on_notice: Callable[[Notice], None] = lambda _notice: None,
     demo: DemoTarget | None = None,
     clock: Clock | None = None,
     redactor: Redactor | None = None,
@@ -127,6 +129,7 @@ async def open_engine(
                 version=__version__,
                 environ=os.environ,
                 listener=listener,
+                on_notice=on_notice,
                 lag=lag,
                 memory=memory,
             )

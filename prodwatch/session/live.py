@@ -125,6 +125,7 @@ class LiveSession:
                 open_engine(
                     self._project,
                     listener=self._filing(self._project),
+                    on_notice=self._store.notice,
                     demo=self._demo,
                     clock=self._clock,
                     redactor=self._redactor,

@@ -31,6 +31,7 @@ class MetricComparisons:
         self._release: ReleaseId | None = None
         self._compared: list[_ComparedMetric] = []
         self._revision = -1
+        self._why_not_random: str | None = None
         self._results: tuple[ComparisonResult, ...] = ()
 
     def watch(self, functions: Iterable[FunctionTarget], targets: Sequence[MetricTarget]) -> None:
@@ -38,8 +39,11 @@ class MetricComparisons:
         self._functions = frozenset(each.id for each in functions)
         self._targets = tuple(zip(targets, metric_labels(targets), strict=True))
 
-    def update(self, now: datetime) -> tuple[ComparisonResult, ...]:
-        """Return the comparisons for the main release; none without one that is compared."""
+    def update(self, now: datetime, not_random: Mapping[ReleaseId, str | None]) -> tuple[ComparisonResult, ...]:
+        """Return the comparisons for the main release; none without one that is compared.
+
+        `not_random` says by release why its requests do not fall on the versions at random.
+        """
         release = main_release_of(self._functions, self._store.release.states.values(), now)
         if release is None or not has_two_versions(release) or release.phase in WENT_WRONG:
             self._release, self._compared = None, []
@@ -53,10 +57,11 @@ class MetricComparisons:
                 for target, label in self._targets
             ]
         revision = self._store.revision(Topic.METRICS)
-        if not known or revision != self._revision:
-            self._revision = revision
+        why_not_random = not_random.get(release_id(release))
+        if not known or (revision, why_not_random) != (self._revision, self._why_not_random):
+            self._revision, self._why_not_random = revision, why_not_random
             minutes = {each.start_ms // 1000: each for each in counted_minutes(self._store, release)}
-            self._results = tuple(each.update(self._store, release, minutes) for each in self._compared)
+            self._results = tuple(each.update(self._store, release, minutes, why_not_random) for each in self._compared)
         return self._results
 
 
@@ -75,13 +80,15 @@ class _ComparedMetric:
         self._before_s, self._since_s = started_s, started_s + SERIES_S if started_s else 0.0
         self._taken: set[int] = set()
 
-    def update(self, store: Store, release: ReleaseState, minutes: Mapping[int, RequestBatch]) -> ComparisonResult:
+    def update(
+        self, store: Store, release: ReleaseState, minutes: Mapping[int, RequestBatch], why_not_random: str | None
+    ) -> ComparisonResult:
         """Take the periods that have settled since the last call, and return the comparison."""
         if self._target.is_by_version:
             self._take_both(store, release, minutes)
         else:
             self._take_one(store)
-        return self._comparison.result()
+        return self._comparison.result(why_not_random)
 
     def _take_one(self, store: Store) -> None:
         series = self._series(store, None)

@@ -109,7 +109,7 @@ class ReleaseComparisons:
             counted = compared.choose_basis(self._store, release, now, is_mixed=is_mixed)
             if counted is not None:
                 batches = closed[lines] = counted
-            compared.update(release, batches)
+            compared.update(release, batches, now)
             present[key] = compared
         self.batches = [each for batches in closed.values() for each in batches]
         self._compared = present
@@ -117,7 +117,9 @@ class ReleaseComparisons:
         comparisons = [each for compared in present.values() for each in compared.results()]
         comparisons += [each for compared in self._configurations.values() for each in compared.results()]
         if self._baseline == "auto":
-            comparisons += self._metrics.update(now)
+            comparisons += self._metrics.update(
+                now, {release_id(each.release): each.versions.why_not_random for each in present.values()}
+            )
         signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
         covered = [counts.result() for compared in present.values() for counts in compared.routes]
         coverage = coverage_of(covered, self._limits.coverage)
@@ -221,6 +223,7 @@ class _ComparedRelease:
         self._started_at = release.started_at
         self.routes = _routes(key, limits)
         self.versions = VersionComparison(key.subject, key.version, key.previous, limits, comparisons=functions)
+        self.versions.shift(self._started_ms)
         self._errors = (
             SignatureComparison(key.subject, key.version, key.previous, limits.signatures)
             if limits.signatures is not None
@@ -253,6 +256,7 @@ class _ComparedRelease:
             self.versions = VersionComparison(
                 key.subject, key.version, key.previous, self._limits, comparisons=self._functions, by_count=why
             )
+            self.versions.shift(self._started_ms)
             for each in self._last_week or ():
                 self.versions.add_last_week(each)
         if self._durations is None and (usual := usual_durations(store, release)) is not None:
@@ -261,6 +265,10 @@ class _ComparedRelease:
             for strata in self._durations.take(store, release):
                 self.versions.add_exceeding(strata)
         return self._minutes.take(store, release)
+
+    @property
+    def _started_ms(self) -> int:
+        return int(self._started_at.timestamp() * 1000) if self._started_at is not None else 0
 
     @property
     def exceedances(self) -> tuple[tuple[str, str], ...]:
@@ -278,8 +286,7 @@ class _ComparedRelease:
             self._unreadable_since = None
         elif self._unreadable_since is None:
             self._unreadable_since = now
-        started_ms = self._started_at.timestamp() * 1000 if self._started_at is not None else 0
-        since = [each for each in counted_minutes(store, release) if each.start_ms >= started_ms]
+        since = [each for each in counted_minutes(store, release) if each.start_ms >= self._started_ms]
         read_up_to_ms = source.fresh_at.timestamp() * 1000 if source.fresh_at is not None else 0
         if since and self._unreadable_since is not None and now - self._unreadable_since >= UNREADABLE_FOR:
             return "its log group cannot be read"
@@ -287,15 +294,13 @@ class _ComparedRelease:
             return "its log lines report no finished request of either version"
         return None
 
-    def update(self, release: ReleaseState, batches: Iterable[RequestBatch]) -> None:
+    def update(self, release: ReleaseState, batches: Iterable[RequestBatch], now: datetime) -> None:
         """Judge batches that have been read."""
         self.release = release
         self.versions.ordered_sources = release.ordered_sources
-        if self._errors is not None:
-            self._errors.ordered_sources = release.ordered_sources
         if release.weights != self._weights:
             self._weights = release.weights
-            self.versions.shift()
+            self.versions.shift(int(now.timestamp() * 1000))
             if self._errors is not None:
                 self._errors.shift()
         for batch in batches:
@@ -312,6 +317,8 @@ class _ComparedRelease:
             self.versions.add(batch)
             if self._errors is not None:
                 self._errors.add(batch)
+        if self._errors is not None:
+            self._errors.why_not_random = self.versions.why_not_random
 
     def is_looked_at(self, store: Store) -> bool:
         """Return whether a batch since the release was compared, or was read and is empty."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.event import RunEvent
-from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.result import CheckResult, Notice, RunResult
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool, Probe
@@ -40,6 +40,8 @@ class Bench:
         self.environment: Environment = environment()
         self.events: list[RunEvent] = []
         """All events the listener received."""
+        self.notices: list[Notice] = []
+        """All notices of rounds."""
         self._probes: dict[str, Probe] = {}
         self._specs: dict[str, ProbeSpec] = {}
 
@@ -66,6 +68,7 @@ class Bench:
             version="0.0.0",
             environ=self.environ,
             listener=self.events.append,
+            on_notice=self.notices.append,
             probes=self._probe,
             specs=self._spec,
             memory=memory,

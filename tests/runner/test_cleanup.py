@@ -226,6 +226,20 @@ async def test_a_bug_in_the_cleanup_makes_a_pass_an_error_and_hides_no_failure(
     assert [each.run.run_id for each in unfinished_journals(shop.journal_dir)] == ["run-7"]
 
 
+async def test_leftovers_of_rounds_are_passed_on_once_masked_and_on_one_line(shop: Any) -> None:
+    shop.redactor.add("hunter22")
+    check = flow("f", step("make"), cleanup=(step("rm", "removing", id="a hunter22\nb"),))
+    shop.script("removing", refused("nobody there"))
+    runner = shop.runner([check])
+    for _ in range(2):
+        await runner.run_round(["f"], RunOptions(run_id="run-7"))
+    await runner.close()
+    (notice,) = shop.notices
+    assert notice.code == "leftovers"
+    assert notice.message.startswith("f: cleanup did not finish, left behind: removing id a •••⏎b")
+    assert notice.message.endswith("`prodwatch cleanup run-7` tries again")
+
+
 async def test_a_clean_run_leaves_no_journal(shop: Any) -> None:
     await shop.run(order())
     assert unfinished_journals(shop.journal_dir) == ()

@@ -87,6 +87,21 @@ def test_a_slower_new_version_fails() -> None:
     assert world.result().status is Status.FAIL
 
 
+def test_a_metric_of_versions_whose_requests_are_not_split_at_random_is_advisory() -> None:
+    world = World(metric())
+    for minute in range(2, 10):
+        world.put("41", range(minute, minute + 1), 240.0 + minute)
+        world.put("42", range(minute, minute + 1), 400.0 + minute)
+    assert world.result().status is Status.FAIL
+    world.release(replace(MOVING, ordered_sources=("Kinesis stream orders",)))
+    found = world.result()
+    assert (found.status, found.reason_code) == (Status.INCONCLUSIVE, Reason.MIN_SAMPLES)
+    assert found.advisory == (
+        "The split of requests between the versions is not random: Kinesis stream orders sends in order."
+    )
+    assert found.message.endswith("requests are not split at random")
+
+
 def test_periods_that_have_not_settled_or_lack_the_other_version_do_not_count() -> None:
     world = World(metric())
     world.put("41", range(2, 6), 240.0)

@@ -172,6 +172,22 @@ def test_errors_of_the_new_version_alone_fail_it_and_its_signature() -> None:
     assert world.store.comparisons[0].canary.version == "42"
 
 
+def test_a_split_that_is_not_random_makes_comparisons_and_signatures_advisory_together() -> None:
+    world = World()
+    world.serve(range(-60, 330), "41", per_s=20)
+    for begin in range(0, 330, 30):
+        per_s = 6 if begin % 60 else 1
+        world.serve(range(begin, begin + 30), "42", per_s=per_s, every_failing=10, message="KeyError: 'tenant'")
+    world.read_up_to(370)
+    assert {each.status for each in world.store.comparisons} == {Status.INCONCLUSIVE}
+    (reason,) = {each.advisory for each in world.store.comparisons if each.canary.requests}
+    assert reason is not None
+    assert "is not random (dispersion" in reason
+    (signature,) = world.store.compared_signatures
+    assert signature.status is Status.INCONCLUSIVE
+    assert signature.message.endswith(reason[:-1])
+
+
 def test_nothing_is_compared_before_it_was_read() -> None:
     world = World()
     world.serve(range(-60, 120), "41", per_s=20)

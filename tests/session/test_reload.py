@@ -91,3 +91,27 @@ async def test_the_session_takes_over_a_good_edit_and_keeps_on_through_a_bad_one
     finally:
         await session.stop()
     assert store.checks.tracks["a/one"].status is not None
+
+
+async def test_notices_of_rounds_reach_the_store_before_and_after_an_edit(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodwatch.session.live.RELOAD_EVERY_S", 0.02)
+    monkeypatch.setattr("prodwatch.session.live.TICK_S", 0.02)
+    (root / "config" / "prod.toml").write_text('title = "Prod"\n[vars]\nshop_url = "x"\n')
+    misspelt = 'requires = ["vars.shop_urk"]\n'
+    (root / "checks" / "a.toml").write_text(ONE + misspelt)
+    clock = SystemClock()
+    store = Store(clock)
+    project = project_of(root)
+    session = LiveSession(project, store, clock, reload=Reload(project, lambda: project_of(root)))
+    await session.start()
+    try:
+        for number, name in enumerate(("one", "two"), start=1):
+            await until(lambda count=number: [each.code for each in store.notices].count("requirement") == count)
+            assert (
+                f"a/{name} is not run: " in [each for each in store.notices if each.code == "requirement"][-1].message
+            )
+            edit(root / "checks" / "a.toml", ONE + misspelt + TWO + misspelt)
+    finally:
+        await session.stop()

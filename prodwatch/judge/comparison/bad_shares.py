@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from prodwatch.judge.comparison.dispersion import clumping, clustered_in, split_dispersion
+from prodwatch.judge.comparison.dispersion import clumping, clustered_in
 from prodwatch.judge.comparison.e_process import OddsInterval, RestartedProcess, odds_evidence
 from prodwatch.judge.comparison.effect import EffectSums, Rates, rates
 from prodwatch.judge.comparison.strata import ALTERNATIVES, Stratum, log_odds_factors
@@ -63,7 +63,6 @@ class BadShareProcess:
     def restart(self) -> None:
         """Begin a further product: the weights were changed, or five minutes have passed."""
         self._process.restart()
-        self._on_time = []
         self._pools_next = False
 
     def add(
@@ -71,7 +70,6 @@ class BadShareProcess:
         stratum: Stratum,
         environments: Environments,
         *,
-        late: bool = False,
         unspent: tuple[int, int] = (0, 0),
     ) -> None:
         """Judge one closed batch, or the `late` records of one.
@@ -91,8 +89,6 @@ class BadShareProcess:
         else:
             self._pooled.append(stratum)
             self._pools_next = True
-        if not late:
-            self._on_time.append(stratum)
         self._environments.append(environments)
         self.total.add(stratum)
         self.is_worse = self.is_worse or self.log_evidence() >= self.log_threshold
@@ -122,10 +118,6 @@ class BadShareProcess:
         pairs = zip(self._strata, self._environments, strict=True)
         without = [_without(each, *own.get(suspect, (0, 0))) for each, own in pairs]
         return suspect if odds_evidence(without) / self.clumping < self.log_threshold else None
-
-    def split_dispersion(self) -> float | None:
-        """Return the dispersion of the split at the present weight, None before ten batches of it."""
-        return split_dispersion(self._on_time)
 
     def rates(self) -> Rates | None:
         """Return both shares and the bounds of their difference on all batches; None without overlap."""

@@ -18,6 +18,7 @@ from prodwatch.judge.comparison.dispersion import clumping
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.effect import EffectSums
 from prodwatch.judge.comparison.strata import ALTERNATIVES, Stratum, log_rate_factors
+from prodwatch.judge.comparison.version_comparison import NOT_SPLIT_AT_RANDOM
 from prodwatch.judge.signals import ns_per_unit
 from prodwatch.model.comparison import Basis, ComparedVersion, ComparisonResult
 from prodwatch.model.environment import Compare, ErrorComparison, LatencyComparison, MetricTarget
@@ -104,11 +105,17 @@ class MetricComparison:
         else:
             self._look()
 
-    def result(self) -> ComparisonResult:
-        """Return the comparison as of now."""
+    def result(self, why_not_random: str | None = None) -> ComparisonResult:
+        """Return the comparison as of now.
+
+        `why_not_random`: why requests do not fall on the versions at random, so that comparing them proves nothing.
+        """
         paired = bool(self._new)
         new, old = (self._new, self._old) if paired else (self._alone, self._before)
         status, reason, note = self._judge(new, old, paired=paired)
+        advisory = why_not_random if paired else None
+        if advisory is not None:
+            status, reason, note = Status.INCONCLUSIVE, Reason.MIN_SAMPLES, NOT_SPLIT_AT_RANDOM
         new_value, old_value = self._typical(new), self._typical(old)
         difference = self._relative(new_value, old_value, paired=paired)
         return ComparisonResult(
@@ -118,6 +125,7 @@ class MetricComparison:
             basis=self._basis(paired=paired),
             status=status,
             gate=self._target.gate and self._target.is_by_version,
+            advisory=advisory,
             reason_code=reason,
             message=self._message(new_value, old_value, difference, len(new), note),
             canary=ComparedVersion(version=self._new_version, requests=len(new), value=new_value),

@@ -9,7 +9,7 @@ import msgspec
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
 from prodwatch.judge.comparison.unpaired_batches import UnpairedBatches
-from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent, why_not_random
+from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
 from prodwatch.judge.signatures.readable import readable
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import RequestBatch, SignatureKey, SignatureResult
@@ -44,8 +44,8 @@ class SignatureComparison:
     """
 
     def __init__(self, function: str, version: str, baseline: str | None, limits: SignatureLimits) -> None:
-        self.ordered_sources: tuple[str, ...] = ()
-        """Event sources of the function that route whole shards; while there are any, no split test counts."""
+        self.why_not_random: str | None = None
+        """Sentence: why requests do not fall on the versions at random; while there is one, no split test counts."""
         self.function = function
         self.version = version
         self.baseline = baseline
@@ -113,7 +113,7 @@ class SignatureComparison:
         """Return what is known about one signature as of now."""
         canary, baseline = self._counts.get(seen.key, (0, 0))
         split = seen.key in self._worse
-        unsure = why_not_random(self.ordered_sources) if split and self.ordered_sources else None
+        unsure = self.why_not_random if split else None
         bound = (split and unsure is None) or self._is_bound_without_baseline(seen)
         share = canary / self._requests if self._requests else None
         status = Status.FAIL if bound else Status.INCONCLUSIVE

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from prodwatch.judge.comparison.bad_shares import BadShareProcess
 from prodwatch.judge.comparison.before_after import fisher_exact
-from prodwatch.judge.comparison.dispersion import NOT_RANDOM
+from prodwatch.judge.comparison.dispersion import BATCHES_OF_A_SPLIT, NOT_RANDOM, split_dispersion
 from prodwatch.judge.comparison.effect import EffectSums, rates
 from prodwatch.judge.comparison.latency import QUANTILES, DurationHistogram, LatencyProcess
 from prodwatch.judge.comparison.strata import Stratum
@@ -59,6 +60,7 @@ class _Judgement(NamedTuple):
 
 
 NOT_SPLIT_AT_RANDOM = "requests are not split at random"
+_NOT_RANDOM = "The split of requests between the versions is not random"
 
 
 def _undecided(note: str, reason: Reason = Reason.MIN_SAMPLES, *, advisory: str | None = None) -> _Judgement:
@@ -115,6 +117,9 @@ class VersionComparison:
             _LatencyComparison(limits.latency, comparisons, by_count) if limits.latency is not None else None
         )
         self._unpaired = UnpairedBatches(version, baseline)
+        self._split: deque[Stratum] = deque(maxlen=BATCHES_OF_A_SPLIT)
+        """Requests of the latest batches at the present weights."""
+        self._split_from_ms = 0
         self._next_restart_ms: int | None = None
         self._last_end_ms: int | None = None
 
@@ -134,9 +139,21 @@ class VersionComparison:
             for counts in batch.versions.values():
                 each.add_last_week(counts)
 
-    def shift(self) -> None:
-        """Note a change of the weights."""
+    def shift(self, at_ms: int = 0) -> None:
+        """Note a change of the weights; batches that begin before `at_ms` do not show how requests are split since."""
         self._next_restart_ms = None
+        self._split.clear()
+        self._split_from_ms = at_ms
+
+    @property
+    def why_not_random(self) -> str | None:
+        """Sentence: why requests do not fall on the versions at random; None while nothing speaks against it."""
+        if self.ordered_sources:
+            return f"{_NOT_RANDOM}: {', '.join(self.ordered_sources)} sends in order."
+        dispersion = split_dispersion(self._split)
+        if dispersion is None or dispersion <= NOT_RANDOM:
+            return None
+        return f"{_NOT_RANDOM} (dispersion {dispersion:.1f})."
 
     def add(self, batch: RequestBatch) -> None:
         """Judge one closed batch since the release."""
@@ -147,6 +164,8 @@ class VersionComparison:
             self._next_restart_ms = batch.start_ms + RESTART_MS
             for process in self._processes():
                 process.restart()
+        if baseline.requests and not batch.late and batch.start_ms >= self._split_from_ms:
+            self._split.append(Stratum(canary.requests, 0, baseline.requests, 0))
         partner = self._unpaired.partner_of(batch)
         if (canary.requests and baseline.requests and not batch.late) or partner is not None:
             self._last_end_ms = max(batch.end_ms, self._last_end_ms or 0)
@@ -227,7 +246,7 @@ class _ErrorComparison:
         environments = canary.environments if self._kind.name == "errors" else {}
         stratum = Stratum(canary.requests, bad, baseline.requests, self._kind.bad(baseline))
         unspent = (partner.requests, self._kind.bad(partner)) if partner is not None else (0, 0)
-        self.process.add(stratum, environments, late=batch.late, unspent=unspent)
+        self.process.add(stratum, environments, unspent=unspent)
 
     def _count(self) -> None:
         self._by_count = True
@@ -235,7 +254,7 @@ class _ErrorComparison:
         self.process.log_threshold = math.log(self._needed)
 
     def result(self, compared: VersionComparison) -> ComparisonResult:
-        judged = self._judge(compared.ordered_sources)
+        judged = self._judge(compared.why_not_random)
         note = judged.note
         if self._by_count:
             note = ", ".join(filter(None, (note, _by_count(self._why_by_count))))
@@ -284,25 +303,19 @@ class _ErrorComparison:
             return "before/after"
         return "counts" if self._by_count else "requests"
 
-    def _judge(self, ordered_sources: Sequence[str]) -> _Judgement:
+    def _judge(self, why_not_random: str | None) -> _Judgement:
         if self._by_count and self._kind.name != "errors":
             return _undecided("CloudWatch does not count them", Reason.NO_DATA)
-        return self._not_random(ordered_sources) or self._worse() or self._alone_worse() or self._harm_excluded()
+        return self._not_random(why_not_random) or self._worse() or self._alone_worse() or self._harm_excluded()
 
-    def _not_random(self, ordered_sources: Sequence[str]) -> _Judgement | None:
-        if ordered_sources and self.process.total.canary:
-            # The time before the release says enough about a version that serves alone and is much worse.
-            alone = self._alone_worse()
-            if alone is not None and alone.status is not Status.INCONCLUSIVE:
-                return alone
-            return _undecided(NOT_SPLIT_AT_RANDOM, advisory=why_not_random(ordered_sources))
-        dispersion = self.process.split_dispersion()
-        if dispersion is None or dispersion <= NOT_RANDOM:
+    def _not_random(self, why_not_random: str | None) -> _Judgement | None:
+        if why_not_random is None or not self.process.total.canary:
             return None
-        return _undecided(
-            NOT_SPLIT_AT_RANDOM,
-            advisory=f"The split of requests between the versions is not random (dispersion {dispersion:.1f}).",
-        )
+        # The time before the release says enough about a version that serves alone and is much worse.
+        alone = self._alone_worse()
+        if alone is not None and alone.status is not Status.INCONCLUSIVE:
+            return alone
+        return _undecided(NOT_SPLIT_AT_RANDOM, advisory=why_not_random)
 
     def _worse(self) -> _Judgement | None:
         if not self.process.is_worse:
@@ -431,12 +444,12 @@ class _LatencyComparison:
         status, reason, note = self._status(total.canary, "requests")
         by_count = _by_count(why)
         message = f"latency: CloudWatch has not counted durations of both versions yet, {by_count}"
-        canary_share = baseline_share = None
+        canary_share = baseline_share = advisory = None
         if total.canary and total.baseline:
             canary_share, baseline_share = total.canary_bad / total.canary, total.baseline_bad / total.baseline
             figures = f"{format_percent(canary_share)} slower than the old {_SHOWN} allows against "
             figures += f"{format_percent(baseline_share)} above it"
-            if compared.ordered_sources:
+            if (advisory := compared.why_not_random) is not None:
                 status, reason, note = Status.INCONCLUSIVE, Reason.MIN_SAMPLES, NOT_SPLIT_AT_RANDOM
             message = ", ".join(filter(None, (f"latency: {figures}", f"{total.canary:,} requests", note, by_count)))
         return ComparisonResult(
@@ -446,7 +459,7 @@ class _LatencyComparison:
             basis="counts",
             status=status,
             gate=self._limits.gate,
-            advisory=why_not_random(compared.ordered_sources) if compared.ordered_sources and total.canary else None,
+            advisory=advisory,
             reason_code=reason,
             message=message,
             canary=ComparedVersion(
@@ -468,10 +481,9 @@ class _LatencyComparison:
         canary, baseline = self._canary.quantiles(_QUANTILES), self._baseline.quantiles(_QUANTILES)
         warm = self._canary.count
         status, reason, note = self._status(warm, "warm requests")
-        advisory = None
-        if compared.ordered_sources and warm:
+        advisory = compared.why_not_random if warm else None
+        if advisory is not None:
             status, reason, note = Status.INCONCLUSIVE, Reason.MIN_SAMPLES, NOT_SPLIT_AT_RANDOM
-            advisory = why_not_random(compared.ordered_sources)
         message = "latency: no warm requests of both versions at the same time"
         difference = None
         if canary and baseline:
@@ -503,11 +515,6 @@ class _LatencyComparison:
             requests_needed=max(0, FEWEST_WARM - warm),
             last_end_ms=compared.last_end_ms,
         )
-
-
-def why_not_random(ordered_sources: Sequence[str]) -> str:
-    """Return the sentence about event sources that send whole shards to one version."""
-    return f"The split of requests between the versions is not random: {', '.join(ordered_sources)} sends in order."
 
 
 def _by_count(why: str | None) -> str:

@@ -29,6 +29,10 @@ Probes = Callable[[str], Probe]
 """Check type → probe; raises KeyError or ImportError for a type that cannot be loaded."""
 
 
+REMEMBERED_NOTICES = 1000
+"""Notices of a session of rounds that are remembered, so that none is passed on twice in a row."""
+
+
 class JsonSchemas:
     """JSON Schema files that `satisfies` names: inside the project only, each read once."""
 
@@ -72,10 +76,18 @@ class RunContext(msgspec.Struct, kw_only=True):
     memory: dict[str, Any] = msgspec.field(default_factory=dict)
     """`ProbeContext.memory` of all requests."""
     notices: dict[tuple[str, str], Notice] = msgspec.field(default_factory=dict)
+    on_notice: Callable[[Notice], None] | None = None
+    """Receives each notice of a session of rounds, which has no result; None in a single run."""
 
     def notice(self, code: str, message: str) -> None:
         """Record a message that belongs to no check's result; equal notices are kept once."""
-        self.notices.setdefault((code, message), Notice(code=code, message=message))
+        if (code, message) in self.notices:
+            return
+        notice = self.notices[code, message] = Notice(code=code, message=message)
+        if self.on_notice is not None:
+            self.on_notice(notice)
+            while len(self.notices) > REMEMBERED_NOTICES:
+                del self.notices[next(iter(self.notices))]
 
     def fresh_ids(self) -> tuple[str, str]:
         """Return ids unique to one execution: sixteen hex digits, and a trace id in X-Ray's form `1-8hex-24hex`."""

@@ -142,7 +142,7 @@ def test_late_records_without_a_signature_weigh_against_it_being_bound() -> None
 
 def test_ordered_event_sources_bind_no_signature_by_the_split() -> None:
     comparison = compared((2, 0), (3, 0))
-    comparison.ordered_sources = ("FIFO queue orders.fifo",)
+    comparison.why_not_random = "The split is not random: FIFO queue orders.fifo sends in order."
     found = comparison.result(seen())
     assert found.status is Status.INCONCLUSIVE
     assert found.message.endswith("not random: FIFO queue orders.fifo sends in order")

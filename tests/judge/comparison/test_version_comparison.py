@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.judge.comparison.strata import Stratum
 from prodwatch.judge.comparison.version_comparison import VersionComparison, format_percent
 from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch, VersionCounts
 from prodwatch.model.environment import Compare, ErrorComparison
@@ -312,6 +313,54 @@ def test_ordered_event_sources_make_every_comparison_advisory() -> None:
         assert found.advisory == (
             "The split of requests between the versions is not random: Kinesis stream orders sends in order."
         )
+
+
+def by_tenant(batches: int, *, by_count: str | None = None) -> VersionComparison:
+    """Return a comparison of versions that receive the requests of whole tenants, the new one with harm."""
+    rng = random.Random(3)
+    comparison = VersionComparison("pay", "42", "41", Compare(), by_count=by_count)
+    for number in range(10):
+        comparison.add_before(batch(number - 10, VersionCounts(), counts(rng, 1380, 0.001)))
+    for number in range(batches):
+        requests = 40 if number % 2 else 240
+        canary = counts(rng, requests, 0.05, slower=1.5)
+        comparison.add(batch(number, canary, counts(rng, 1380 - requests, 0.001)))
+        if by_count is not None:
+            strata = [Stratum(requests, requests // 2, 1380 - requests, (1380 - requests) // 20)] * 3
+            comparison.add_exceeding(strata)
+    return comparison
+
+
+@pytest.mark.parametrize("batches", [10, 11, 15, 27, 40])
+def test_a_split_that_is_not_random_makes_every_comparison_advisory_in_every_batch(batches: int) -> None:
+    comparison = by_tenant(batches)
+    reason = comparison.why_not_random
+    assert reason is not None
+    assert reason.startswith("The split of requests between the versions is not random (dispersion ")
+    for kind in ("errors", "error_lines", "client_errors", "latency"):
+        found = result(comparison, kind)
+        assert (found.status, found.reason_code) == (Status.INCONCLUSIVE, Reason.MIN_SAMPLES)
+        assert found.advisory == reason
+        assert "requests are not split at random" in found.message
+
+
+def test_a_split_that_is_not_random_makes_latency_by_count_advisory() -> None:
+    comparison = by_tenant(12, by_count="its log group cannot be read")
+    found = result(comparison, "latency")
+    assert (found.status, found.advisory) == (Status.INCONCLUSIVE, comparison.why_not_random)
+    assert found.advisory is not None
+
+
+def test_a_split_is_tested_on_batches_of_the_present_weights() -> None:
+    rng = random.Random(4)
+    comparison = watched(0.05, slower=1.5, batches=12)
+    comparison.shift(at_ms=14 * BATCH_MS)
+    for number in range(12, 26):
+        # The change of the weights took effect before it was seen, in batches 12 and 13.
+        requests = 690 if number >= 13 else 400
+        comparison.add(batch(number, counts(rng, requests, 0.05, slower=1.5), counts(rng, 1380 - requests, 0.001)))
+        assert comparison.why_not_random is None
+    assert {result(comparison, each).status for each in ("errors", "latency")} == {Status.FAIL}
 
 
 def test_a_version_that_serves_alone_is_judged_whatever_its_event_sources() -> None:
