@@ -147,7 +147,7 @@ class VersionComparison:
 
     @property
     def why_not_random(self) -> str | None:
-        """Sentence: why requests do not fall on the versions at random; None while nothing speaks against it."""
+        """Sentence: why requests do not fall on the versions at random; None while they do, as far as known."""
         if self.ordered_sources:
             return f"{_NOT_RANDOM}: {', '.join(self.ordered_sources)} sends in order."
         dispersion = split_dispersion(self._split)
