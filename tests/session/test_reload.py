@@ -98,7 +98,8 @@ async def test_notices_of_rounds_reach_the_store_before_and_after_an_edit(
 ) -> None:
     monkeypatch.setattr("prodwatch.session.live.RELOAD_EVERY_S", 0.02)
     monkeypatch.setattr("prodwatch.session.live.TICK_S", 0.02)
-    rows = 'type = "sql"\nmutates = false\nurl = "sqlite://"\nstatement = "values (1), (2)"\nmax_rows = 1\nexpect = ["count == 1"]\n'
+    rows = 'type = "sql"\nmutates = false\nurl = "sqlite://"\nstatement = "values (1), (2)"\nmax_rows = 1\n'
+    rows += 'expect = ["count == 1"]\n'
     one, two = (f'[[check]]\nname = "{name}"\n{rows}' for name in ("one", "two"))
     (root / "checks" / "a.toml").write_text(one)
     clock = SystemClock()
