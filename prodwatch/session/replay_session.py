@@ -145,22 +145,23 @@ class ReplaySession:
 
     def jump(self, by: int) -> Moment | None:
         """Move to the next moment for 1, to the one before for -1, and return it; None where none is left."""
-        places = [each.elapsed_us for each in self.moments]
+        found = self.moments
         if by > 0:
-            index = bisect_right(places, self.position_us)
+            index = bisect_right(found, self.position_us, key=_place)
         else:
             # While it plays, the moment jumped to a second ago has been passed.
             grace_us = round(self.speed * 1_000_000) if self.playing and not self.backwards else 0
-            index = bisect_left(places, self.position_us - grace_us) - 1
-        if not 0 <= index < len(places) or not self.from_us <= places[index] <= self.to_us:
+            index = bisect_left(found, self.position_us - grace_us, key=_place) - 1
+        if not 0 <= index < len(found) or not self.from_us <= _place(found[index]) <= self.to_us:
             return None
-        self.seek(places[index])
-        return self.moments[index]
+        self.seek(_place(found[index]))
+        return found[index]
 
     def latest_moment(self) -> Moment | None:
         """Return the last moment up to the present position."""
-        index = bisect_right([each.elapsed_us for each in self.moments], self.position_us)
-        return self.moments[index - 1] if index else None
+        found = self.moments
+        index = bisect_right(found, self.position_us, key=_place)
+        return found[index - 1] if index else None
 
     # The dashboard's part
 
@@ -284,3 +285,7 @@ class ReplaySession:
             _LOG.exception("the moments of the recording could not be read")
             self.report("the events of the recording could not be read: the time line shows none")
         self.all_moments_known = True
+
+
+def _place(moment: Moment) -> int:
+    return moment.elapsed_us

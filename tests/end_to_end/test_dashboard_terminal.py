@@ -166,3 +166,15 @@ def test_triage_since_an_hour_ago_answers_for_production(dashboard: Open) -> Non
         assert "roll back" not in here.text
         here.type("q")
         assert here.wait(ENDED_S) == 0
+
+
+def test_a_recording_is_opened_moved_and_left(commands: CommandLine, dashboard: Open) -> None:
+    recorded = commands.run("record", "r.pw", "--for", "3s")
+    assert recorded.code == 0, recorded.err
+    (commands.project / "config/prod.toml").unlink()
+    with dashboard("replay", "r.pw", "--paused") as here:
+        here.wait_for("REPLAY", "paused", within_s=PAINTED_S)
+        here.type("\x1b[1;5F")
+        here.wait_for("always green", "end of the recording", within_s=ANSWERED_S)
+        here.type("q")
+        assert here.wait(ENDED_S) == 0

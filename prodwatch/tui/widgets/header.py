@@ -102,8 +102,9 @@ class Header(StaticLines):
         if slow_ms is None or self.context.paused:
             return []
         lag = format_ms(slow_ms)
+        machine = "this machine is" if self.context.replay is None else "the recording machine was"
         wordings = [
-            f"! {words}   " for words in (f"this machine is too slow: lag {lag}", f"slow machine {lag}", f"slow {lag}")
+            f"! {words}   " for words in (f"{machine} too slow: lag {lag}", f"slow machine {lag}", f"slow {lag}")
         ]
         fitting = (words for words in wordings if len(words) <= room)
         return [(next(fitting, "! slow   "), Tone.WARN)]

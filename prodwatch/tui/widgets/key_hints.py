@@ -56,7 +56,7 @@ class KeyHints(StaticLines):
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line; on narrow screens keys are dropped by priority."""
         keys = self._keys()
-        while len(keys) > 1 and width_of(_pieces(keys)) > width:
+        while len(keys) > MAX_HINTS + 1 or (len(keys) > 1 and width_of(_pieces(keys)) > width):
             keys.remove(min(keys, key=lambda key: _KEPT.get(key.id, 0)))
         return (_pieces(keys),)
 
@@ -75,7 +75,7 @@ class KeyHints(StaticLines):
             for binding_id in ordered
         ]
         keys.insert(max(0, len(keys) - 3), _SCREENS)
-        return keys[: MAX_HINTS + 1]
+        return keys
 
 
 def _pieces(keys: Sequence[_Key]) -> list[Piece]:

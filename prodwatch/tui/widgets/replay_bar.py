@@ -41,6 +41,10 @@ class ReplayBar(StaticLines, can_focus=True):
         super().__init__(context, id=id)
         self._replay = replay
         self._dragged = False
+        self._found: dict[int, Piece] = {}
+        self._signs_of: tuple[int, int, int, int] | None = None
+        self._moments: Sequence[Moment] = ()
+        """Kept, so that no other moments can have their identity."""
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the time line, and the latest moment where there is room."""
@@ -55,13 +59,24 @@ class ReplayBar(StaticLines, can_focus=True):
             (("=" if plain else "━"), Tone.ACCENT) if index < played else (("-" if plain else "─"), Tone.BAND)
             for index in range(room)
         ]
-        shown = [each for each in replay.moments if replay.from_us <= each.elapsed_us <= replay.to_us]
-        for each in sorted(shown, key=_weight):
-            tone = tone_of(each.event)
-            cells_[self._cell_of(each.elapsed_us, room)] = (_SIGNS.get(tone, ("◆", "o"))[plain], tone)
+        for cell, sign in self._signs(room).items():
+            cells_[cell] = sign
         cells_[played] = ("#" if plain else "█", Tone.STRONG)
         first, last = (self.context.time(replay.at(each)) for each in (replay.from_us, replay.to_us))
         return ((f" {first} ", Tone.DIM), *cells_, (f" {last} ", Tone.DIM))
+
+    def _signs(self, room: int) -> dict[int, Piece]:
+        """Return the symbols by their cell, the worst of each; found again only when something has changed."""
+        replay, plain = self._replay, self.context.preferences.ascii
+        of = (id(replay.moments), replay.from_us, replay.to_us, room)
+        if of != self._signs_of:
+            self._signs_of, self._moments = of, replay.moments
+            self._found = {}
+            shown = [each for each in replay.moments if replay.from_us <= each.elapsed_us <= replay.to_us]
+            for each in sorted(shown, key=_weight):
+                tone = tone_of(each.event)
+                self._found[self._cell_of(each.elapsed_us, room)] = (_SIGNS.get(tone, ("◆", "o"))[plain], tone)
+        return self._found
 
     def _latest(self, width: int) -> Line:
         replay = self._replay
