@@ -95,6 +95,8 @@ class LazyGroup(click.Group):
     help="Serve the dashboard to a browser.",
 )
 @click.option("--allow-writes", is_flag=True, help="Run mutating checks even in a protected environment.")
+@click.option("--plain", is_flag=True, help="No screen: print a line whenever the verdict changes, until Ctrl-C.")
+@click.option("--utc", is_flag=True, help="With --plain: show times in UTC instead of local time.")
 @window_options
 @recording_options
 @common_options
@@ -103,6 +105,8 @@ def main(
     *,
     web: str | None,
     allow_writes: bool,
+    plain: bool,
+    utc: bool,
     since: str | None,
     from_: str | None,
     to: str | None,
@@ -117,8 +121,13 @@ def main(
     if context.invoked_subcommand is not None:
         writes = "" if allow_writes else None
         record = None if recording.path is None else str(recording.path)
-        _refuse_dashboard_options(context, web=web, allow_writes=writes, since=since, from_=from_, to=to, record=record)
+        flags = {"allow_writes": writes, "plain": "" if plain else None, "utc": "" if utc else None}
+        _refuse_dashboard_options(context, web=web, since=since, from_=from_, to=to, record=record, **flags)
         return
+    if utc and not plain:
+        raise click.UsageError("--utc needs --plain; in the dashboard, t switches between local time and UTC")
+    if plain and web is not None:
+        raise click.UsageError("--web and --plain exclude each other")
     window = window_of(since, from_, to)
     if web is not None:
         if recording.path is not None:
@@ -129,6 +138,23 @@ def main(
         load(common)
         writing = ["--allow-writes"] if allow_writes else []
         context.exit(serve(web, [*common.arguments(), *writing, *arguments(since, from_, to)]))
+    elif plain:
+        from prodwatch.cli.live.time_options import zone_of
+        from prodwatch.cli.plain import run_plain
+        from prodwatch.cli.project import load
+        from prodwatch.cli.run_with_signals import demo_target
+
+        project = load(common)
+        context.exit(
+            run_plain(
+                project,
+                demo=demo_target(project, common),
+                window=window,
+                allow_writes=allow_writes,
+                recording=recording,
+                zone=zone_of({"utc": utc}),
+            )
+        )
     else:
         from prodwatch.cli.dashboard import open_dashboard
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from prodwatch.session.recorder import Recorder
     from prodwatch.store.store import Store
 
-LOOK_S = 1.0
-
 
 @click.command(cls=ArgumentsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -79,27 +77,19 @@ def command(common: Common, *, file: Path, for_: float | None, allow_writes: boo
 
 async def _record(session: LiveSession, store: Store, recorder: Recorder, clock: Clock, for_: float | None) -> int:
     """Run the session until its time is over, it is cancelled, or the recording ends."""
-    from prodwatch.model.signal import SourcePhase
+    from prodwatch.cli.unattended import follow
 
-    progress = _Progress(recorder)
+    began_s, progress = clock.monotonic_s(), _Progress(recorder)
     try:
-        await session.start()
-        began_s = clock.monotonic_s()
-        while recorder.failure is None and (for_ is None or clock.monotonic_s() - began_s < for_):
-            status = store.sources.get("session")
-            if status is not None and status.phase is SourcePhase.FAILED:
-                stderr.error(status.message or "the session could not be started")
-                return int(ExitCode.ERROR)
-            progress.show(clock.monotonic_s() - began_s)
-            await clock.sleep(LOOK_S)
-    except asyncio.CancelledError:
-        current = asyncio.current_task()
-        if current is not None:
-            current.uncancel()
+        return await follow(
+            session,
+            store,
+            clock,
+            look=lambda: progress.show(clock.monotonic_s() - began_s),
+            is_over=lambda: recorder.failure is not None or not (for_ is None or clock.monotonic_s() - began_s < for_),
+        )
     finally:
         progress.clear()
-        await session.stop()
-    return int(ExitCode.OK)
 
 
 class _Progress:
