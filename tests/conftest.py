@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Generator
 from itertools import count
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from prodwatch.cli.run_with_signals import HANDLED
 from tests.support.examples import choose_profile, mark_properties_slow
 
 pytest_plugins = ("tests.support.pictures",)
@@ -19,6 +22,10 @@ _ENDED = count(1)
 
 # Names that would make a result depend on the machine the tests run on.
 _OUTSIDE = ("AWS_", "PRODWATCH_", "GITHUB_", "CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TEXTUAL")
+
+
+def _ignored(_number: int, _frame: FrameType | None) -> None:
+    """Do what SIG_IGN does, but not in the processes that the tests start."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Runs of tests are not runs of the user; tests/support/command_line.py has a home of its own.
     os.environ["PRODWATCH_HISTORY"] = "off"
     time.tzset()
+    # A script's job in the background and `nohup` ignore signals, and so would every command under test.
+    for number in HANDLED:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _ignored)
     choose_profile(slow=config.option.markexpr == "slow")
 
 

@@ -47,8 +47,11 @@ class PacedClock(SystemClock):
 
     under_way: Sequence[Callable[[], bool]] = ()
     """Each reports whether work is under way that the run waits for."""
+    made = 0
+    """Number of clocks made so far."""
 
     def __init__(self) -> None:
+        PacedClock.made += 1
         self._skipped_s = 0.0
 
     def monotonic_s(self) -> float:
@@ -167,7 +170,10 @@ class CommandLine:
     def check(self, name: str | None = None) -> Outcome:
         """Run one check, or all."""
         chosen = [] if name is None else ["-k", f'"{name}"']
-        return self("check", *chosen)
+        clocks = PacedClock.made
+        outcome = self("check", *chosen)
+        assert PacedClock.made > clocks, "the run waited in real time"
+        return outcome
 
 
 @pytest.fixture
@@ -212,7 +218,8 @@ def prodwatch(
         return await clean_up(*arguments)
 
     monkeypatch.setattr("prodwatch.runner.check.run_check.clean_up", clean_up_noticed)
-    monkeypatch.setattr("prodwatch.session.engine.AwsClock", PacedClock)
+    for place in ("prodwatch.cli.run_with_signals", "prodwatch.session.engine"):
+        monkeypatch.setattr(f"{place}.AwsClock", PacedClock)
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(project / "state"))
     return CommandLine(project)
 
