@@ -1,4 +1,4 @@
-"""Renders the pictures of the README and the guides: the real dashboard over the demo, at its bad release."""
+"""Renders the pictures of the README and the guides: the real dashboard over the demo's bad release."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from prodwatch.cli.options import Common
@@ -14,9 +15,10 @@ from prodwatch.clock import SystemClock
 from prodwatch.model.environment import DemoTarget
 from prodwatch.session.live import LiveSession
 from prodwatch.session.protocol import SessionFacts
-from prodwatch.store.store import Store
+from prodwatch.store.store import DEFAULT_LIMITS, TRIAGE_LIMITS, Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import Preferences
+from prodwatch.views.time_window import Window
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -33,6 +35,7 @@ SCENES: dict[str, tuple[tuple[int, int], str, list[str]]] = {
     "metrics": ((120, 40), "prodwatch-dark", ["4"]),
     "timeline": ((120, 40), "prodwatch-dark", ["5"]),
     "release": ((120, 40), "prodwatch-dark", ["C"]),
+    "triage": ((120, 40), "prodwatch-dark", []),
 }
 """Picture → size in cells, theme, keys pressed first."""
 
@@ -49,24 +52,38 @@ PANELS: dict[str, tuple[str, ...]] = {
     "metrics": ("Signals", "Comparisons"),
     "timeline": ("Timeline",),
     "release": ("Comparisons", "Errors"),
+    "triage": ("What changed", "Signals", "Checks"),
 }
 """Picture → titles of the panels it shows; a test opens each scene and looks for them."""
+
+TRIAGE = frozenset({"triage"})
+"""Pictures of the last half hour, taken after the bad release was rolled back."""
 
 SETTLE_S = 45.0
 
 
 async def render(wanted: set[str]) -> None:
+    """Take the wanted pictures, all of them when none is named."""
+    names = [name for name in SCENES if not wanted or name in wanted]
+    for group in ([each for each in names if each not in TRIAGE], [each for each in names if each in TRIAGE]):
+        if group:
+            await take(group, is_triage=group[0] in TRIAGE)
+
+
+async def take(names: list[str], *, is_triage: bool) -> None:
     """Open the demo once, let two rounds pass, then take every picture from the same store."""
     project = load(Common(env="demo"), quiet=True)
     clock = SystemClock()
-    store = Store(clock)
-    session = LiveSession(project, store, clock, demo=DemoTarget(scenario="bad", at="during"))
+    window = Window(start=clock.now() - timedelta(minutes=30)) if is_triage else None
+    store = Store(clock, limits=TRIAGE_LIMITS if is_triage else DEFAULT_LIMITS)
+    demo = DemoTarget(scenario="bad", at="after" if is_triage else "during")
+    session = LiveSession(project, store, clock, demo=demo, window=window)
     await session.start()
     try:
         await asyncio.sleep(SETTLE_S)
-        for name, (size, theme, keys) in SCENES.items():
-            if not wanted or name in wanted:
-                await picture(name, size, theme, keys, store, session, project.environment.title)
+        for name in names:
+            size, theme, keys = SCENES[name]
+            await picture(name, size, theme, keys, store, session, project.environment.title, window)
     finally:
         await session.stop()
 
@@ -79,10 +96,18 @@ async def picture(
     store: Store,
     session: LiveSession,
     title: str,
+    window: Window | None,
 ) -> None:
     """Take one picture."""
     facts = SessionFacts(
-        environment="demo", title=title, region="eu-west-1", protected=False, allow_writes=True, mode="demo", every_s=15
+        environment="demo",
+        title=title,
+        region="eu-west-1",
+        protected=False,
+        allow_writes=True,
+        mode="demo",
+        every_s=15,
+        window=window,
     )
     quiet = Onlooker(session)
     app = ProdwatchApp(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import Preferences
+from prodwatch.views.time_window import Window
 from tests.support.scripted_session import ScriptedSession
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,10 +37,11 @@ async def test_what_a_picture_shows_still_exists(name: str) -> None:
     size, theme, keys = SCRIPT["SCENES"][name]
     clock = SystemClock()
     store = Store(clock)
+    window = Window(start=clock.now() - timedelta(minutes=30)) if name in SCRIPT["TRIAGE"] else None
     app = ProdwatchApp(
         store,
         ScriptedSession(store, clock),
-        environment=SessionFacts(environment="demo", title="Shop", every_s=15),
+        environment=SessionFacts(environment="demo", title="Shop", every_s=15, window=window),
         clock=clock,
         preferences=Preferences(theme=theme, notify="off"),
     )
