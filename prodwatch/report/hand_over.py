@@ -45,6 +45,8 @@ class _Section(msgspec.Struct):
     lines: list[str]
     shown: int
     """Lines that are in the note; the others are counted."""
+    weight: int
+    """Share of the note in relation to other sections."""
 
     def text(self) -> str:
         left = len(self.lines) - self.shown
@@ -56,21 +58,21 @@ def hand_over(report: RunReport) -> str:
     """Return the note, at most `MAX_CHARS` long; lines that are left out are counted."""
     head = _head(report)
     sections = [
-        _Section(title=title, lines=lines, shown=min(len(lines), most))
-        for title, lines, most in (
-            ("Why", _why(report), 8),
-            ("Numbers", _numbers(report), 8),
-            ("What changed", _changes(report), 8),
-            ("Evidence", _evidence(report), 8),
-            ("Tried", _tried(report), 6),
-            ("Missing", _missing(report), 6),
+        _Section(title=title, lines=lines, shown=min(len(lines), most), weight=weight)
+        for title, lines, most, weight in (
+            ("Why", _why(report), 8, 3),
+            ("Numbers", _numbers(report), 8, 2),
+            ("What changed", _changes(report), 8, 1),
+            ("Evidence", _evidence(report), 8, 4),
+            ("Tried", _tried(report), 6, 1),
+            ("Missing", _missing(report), 6, 1),
         )
         if lines
     ]
     foot = _foot(report)
     while True:
         note = "\n\n".join([head, *(each.text() for each in sections), foot]) + "\n"
-        longest = max(sections, key=lambda each: sum(map(len, each.lines[: each.shown])), default=None)
+        longest = max(sections, key=lambda each: sum(map(len, each.lines[: each.shown])) / each.weight, default=None)
         if len(note) <= MAX_CHARS or longest is None or not longest.shown:
             return note
         longest.shown -= 1
@@ -94,7 +96,8 @@ def _head(report: RunReport) -> str:
         versions = f"release {version_label(release.version)}, before it {version_label(release.previous)}"
         lines.append(_text(f"{versions}{change}{begun}{state}{f' ({traffic})' if traffic else ''}"))
     since = f"since {_time(report.since)}; " if report.since is not None else ""
-    lines.append(f"{since}as of {_time(result.run.ended_at)}, after {format_ms(result.run.duration_ms)}")
+    after = f", after {format_ms(result.run.duration_ms)}" if result.run.duration_ms else ""
+    lines.append(f"{since}as of {_time(result.run.ended_at)}{after}")
     lines += [f"! {_text(each)}" for each in report.warnings]
     return "  \n".join(lines)
 
@@ -146,15 +149,16 @@ def _changes(report: RunReport) -> list[str]:
     events.sort(key=lambda each: tone_of(each) is not Tone.BAD)
     return [
         f"- {_time(each.at)} {LANE_NAMES[each.source]} {_text(each.subject)}: {_text(describe(each))}"
-        + (f" ({_text(each.detail)})" if each.detail and tone_of(each) is Tone.BAD else "")
         for each in events
     ]
 
 
 def _evidence(report: RunReport) -> list[str]:
-    """Return the ids and links by which the red things are found."""
+    """Return the ids and links by which the red things are found; `Why` has the messages of those that block."""
     result = report.result
-    lines = [_check(report, each) for each in not_green(report)]
+    known = {(each.kind, each.id) for each in result.verdict.blocking}
+    red = not_green(report)
+    lines = [_check(report, each, with_message=False) for each in red if ("check", each.id) in known]
     for signature in failures_first(result.signatures):
         if signature.status is Status.FAIL:
             trace = f", {_trace(report, signature.trace_id)}" if signature.trace_id else ""
@@ -165,14 +169,17 @@ def _evidence(report: RunReport) -> list[str]:
         url = url_of_signal(report, signal)
         if signal.status is Status.FAIL:
             name = f"[{_text(signal.id)}]({url})" if url else _text(signal.id)
-            lines.append(f"- {signal.kind} {name}: {_text(headline(signal))}")
+            message = "" if (signal.kind, signal.id) in known else f": {_text(headline(signal))}"
+            lines.append(f"- {signal.kind} {name}{message}")
+    lines += [_check(report, each, with_message=True) for each in red if ("check", each.id) not in known]
     return lines
 
 
-def _check(report: RunReport, check: CheckResult) -> str:
+def _check(report: RunReport, check: CheckResult, *, with_message: bool) -> str:
     detail = detail_of(CheckTrack(id=check.id, latest=check))
     since = report.red_since.get(check.id)
-    parts = [f"- {_status(check.status)} `{_code(check.id)}`: {_text(headline(check))}"]
+    message = f": {_text(headline(check))}" if with_message else ""
+    parts = [f"- {_status(check.status)} `{_code(check.id)}`{message}"]
     if since is not None:
         parts.append(f"since {_time(since)}")
     parts += [_trace(report, each) for each in detail.trace_ids[:1]]

@@ -50,11 +50,9 @@ def report_of_recording(file: SessionFile) -> RunReport:
     return _report(store, result, source=file.path.name, warnings=warnings)
 
 
-def report_of_store(
-    store: Store, verdict: Verdict, *, environment: EnvironmentInfo, started_at: datetime, now: datetime
-) -> RunReport:
-    """Return the report of a running session, with its verdict of this moment."""
-    result = _result(store, verdict, environment, started_at, now, mode="dashboard")
+def report_of_store(store: Store, verdict: Verdict, *, environment: EnvironmentInfo, now: datetime) -> RunReport:
+    """Return the report of a session that goes on: of this moment, without a duration."""
+    result = _result(store, verdict, environment, now, now, mode="dashboard")
     return _report(store, result, source="dashboard", warnings=())
 
 

@@ -37,6 +37,10 @@ CHECK_LIST_BINDINGS = [
     Binding("s", "sort", "sort", show=False, id="list.sort"),
 ]
 
+OVERVIEW_BINDINGS = [
+    Binding("Y", "hand_over", "copy a hand-over note", show=False, id="verdict.hand-over"),
+]
+
 CHECK_BINDINGS = [
     Binding("escape", "back", "back", id="view.back", key_display="esc"),
     Binding("r", "rerun", "re-run", id="check.rerun"),

@@ -173,3 +173,15 @@ async def test_a_group_of_signatures_is_one_row_with_its_members_counted(run: An
             )
         )
         await bench.sees("cannot read table <*> of shop (4 alike)")
+
+
+async def test_the_overview_copies_a_hand_over_note_about_this_moment(run: Any) -> None:
+    async with run() as bench:
+        compare(bench.store)
+        await bench.press("Y")
+        await bench.until(lambda: bench.app.clipboard, "nothing was copied")
+        note = bench.app.clipboard
+    assert note.startswith(f"**✘ FAIL** {bench.app.context.facts.title} (")
+    assert "as of 2026-01-15 12:00:00 UTC\n" in note
+    assert "- ✘ FAIL comparison shop-orders:live errors: errors 5.1 % against 0.1 %" in note
+    assert "`orders/order-in-euros`, since" in note

@@ -10,7 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from prodwatch.model.identity import AlarmId, unique_name
-from prodwatch.tui.keymap import CHECK_LIST_BINDINGS
+from prodwatch.model.result import EnvironmentInfo
+from prodwatch.tui.keymap import CHECK_LIST_BINDINGS, OVERVIEW_BINDINGS
 from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.widgets.alarm_and_error_panels import AlarmsPanel, SignaturesPanel
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
@@ -25,6 +26,7 @@ from prodwatch.tui.widgets.verdict_box import VerdictBox
 from prodwatch.views.aws_console_links import alarm_page, log_page, trace_page
 from prodwatch.views.events_in_window import Change
 from prodwatch.views.log_filter import search_text
+from prodwatch.views.verdict import judge_session
 
 NO_CHECKS_THEN = "checks test the present only: omit --to to run them"
 
@@ -32,7 +34,7 @@ NO_CHECKS_THEN = "checks test the present only: omit --to to run them"
 class OverviewScreen(DashboardScreen):
     """Panels in the order of questions: release, verdict, checks, signals."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*CHECK_LIST_BINDINGS]
+    BINDINGS: ClassVar[list[BindingType]] = [*CHECK_LIST_BINDINGS, *OVERVIEW_BINDINGS]
     AUTO_FOCUS = "#checks, #changes"
     LAYER_NAME = "overview"
     HAS_BREADCRUMB = True
@@ -123,6 +125,25 @@ class OverviewScreen(DashboardScreen):
         panel = self.focused if isinstance(self.focused, TraceListPanel) else self._grid
         if panel is not None:
             panel.cycle_sort()
+
+    def action_hand_over(self) -> None:
+        """Copy the verdict of this moment with its reasons and evidence, in Markdown."""
+        self.dashboard.run_in_background("hand-over note", self._hand_over(), group="hand-over")
+
+    async def _hand_over(self) -> None:
+        # Loaded on the first use, which most sessions do not have.
+        from prodwatch.report.hand_over import hand_over
+        from prodwatch.session.run_report import report_of_store
+
+        context, facts, now = self.context, self.context.facts, self.context.now()
+        judged = judge_session(
+            context.store, now, every_s=facts.every_s, window=facts.window, better=facts.better
+        ).decision.verdict
+        environment = EnvironmentInfo(
+            name=facts.environment, title=facts.title, account=facts.account, region=facts.region
+        )
+        note = hand_over(report_of_store(context.store, judged, environment=environment, now=now))
+        self.dashboard.copy(note, "no verdict yet")
 
     def copied(self, form: str) -> str | None:
         """Return the focused row."""
