@@ -37,6 +37,8 @@ SECRET = (
 )
 SECRET_SOURCES = ("env", "ssm", "secretsmanager")
 
+_FEWEST_ALARMS = 1e-6
+"""Share of false alarms below which a bound is a mistake: no evidence would ever reach 0 %."""
 _FALSE_ALARMS = "Bound on the probability of a false alarm over the whole gate."
 _COMPARISON_GATE = Key(name="gate", kind="boolean", default=True, doc="`false`: shown, but not part of the verdict.")
 COMPARE_ERRORS = (
@@ -44,17 +46,17 @@ COMPARE_ERRORS = (
     Key(name="difference", kind="share", default="0.5%", doc="Error ratio minus that of the old version."),
     Key(name="always", kind="share", default="2%", doc="Difference that counts whatever the old ratio is."),
     Key(name="min_bad", kind="integer", minimum=1, default=3, doc="Failed requests below which nothing is decided."),
-    Key(name="false_alarms", kind="share", default="0.1%", doc=_FALSE_ALARMS),
+    Key(name="false_alarms", kind="share", minimum=_FEWEST_ALARMS, default="0.1%", doc=_FALSE_ALARMS),
     _COMPARISON_GATE,
 )
 COMPARE_LATENCY = (
     Key(name="ratio", kind="number", minimum=1, default=1.1, doc="Latency divided by that of the old version."),
     Key(name="shift", kind="duration", default="20ms", doc="Latency minus that of the old version."),
-    Key(name="false_alarms", kind="share", default="1%", doc=_FALSE_ALARMS),
+    Key(name="false_alarms", kind="share", minimum=_FEWEST_ALARMS, default="1%", doc=_FALSE_ALARMS),
     _COMPARISON_GATE,
 )
 COMPARE_SIGNATURES = (
-    Key(name="false_alarms", kind="share", default="0.1%", doc=_FALSE_ALARMS),
+    Key(name="false_alarms", kind="share", minimum=_FEWEST_ALARMS, default="0.1%", doc=_FALSE_ALARMS),
     _COMPARISON_GATE,
 )
 KNOWN_SIGNATURE = (

@@ -205,6 +205,9 @@ def _bound(key: Key, value: Any) -> str | None:
         if seconds(value) < minimum_s or (minimum_s == 0 and value.startswith("-")):
             bound = "longer than zero" if 0 < minimum_s <= SHORTEST_S else f"{format_ms(minimum_s * 1000)} or more"
             return f'"{key.name}" must be {bound}, not "{value}"'
+    elif key.minimum is not None and key.kind == "share":
+        if share(value) < key.minimum:
+            return f'"{key.name}" must be {key.minimum * 100:g}% or more, not "{value}"'
     elif key.minimum is not None and _is_number(value) and value < key.minimum:
         return f'"{key.name}" must be {key.minimum:g} or more, not {value}'
     return None

@@ -218,6 +218,7 @@ def test_personal_data_is_masked_by_patterns(project: CommandLine) -> None:
         (("replay", "config/shop.toml", "--speed", "0"), "0 is not in the range"),
         (("gate", "--replay", "config", "--record", "f.pw"), "--replay judges what was recorded"),
         (("gate", "--set", "compare.errors.ratoi=3"), "--set:1:1: unknown key"),
+        (("gate", "--set", "compare.latency.false_alarms=0%"), "must be 0.0001% or more"),
         (("gate", "--plan", "--record", "f.pw"), "--plan gives no verdict"),
         (("--web", "--record", "f.pw"), "--web opens a dashboard per browser"),
         (("--record", "f.pw", "list"), "--record is an option of the dashboard"),
