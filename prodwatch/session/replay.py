@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
+from typing import NamedTuple
 
 from prodwatch.model.environment import Compare, Environment
 from prodwatch.model.evidence import (
@@ -150,6 +153,18 @@ class ReplayClock:
         await asyncio.sleep(seconds)
 
 
+class Loaded(NamedTuple):
+    """A snapshot as read, to which a player moves."""
+
+    position_us: int
+    state: StoreState
+    lines: Sequence[LogRecord]
+    """The last log lines before it."""
+    given: GateLooked | None
+    entries: Iterator[Entry]
+    """Everything after it."""
+
+
 class Player:
     """Position in a session file, movable both ways; the store has the state at that position.
 
@@ -173,9 +188,12 @@ class Player:
         """Microseconds from the start to the last whole event."""
         return self._file.duration_us
 
-    def play(self, up_to_us: int) -> int:
-        """Apply the events up to a later position and return their number. Raises DamagedFrameError."""
-        count = 0
+    def play(self, up_to_us: int, *, most_records: int = sys.maxsize) -> int:
+        """Apply the events up to a later position, which `most_records` may end, and return their number.
+
+        Raises DamagedFrameError.
+        """
+        count = records = 0
         while (entry := self._ahead or next(self._next, None)) is not None:
             if entry.elapsed_us > up_to_us:
                 self._ahead = entry
@@ -186,26 +204,54 @@ class Player:
             if isinstance(entry.event, GateLooked | Concluded):
                 self.given = entry.event
             count += 1
+            records += len(entry.event.batch.records) if isinstance(entry.event, Delivered) else 1
+            if records >= most_records and entry.elapsed_us < up_to_us:
+                self._show(entry.elapsed_us)
+                return count
         self._show(up_to_us)
         return count
+
+    def plays_on(self, to_us: int) -> bool:
+        """Return whether a position is reached by playing on: no snapshot between shortens the way."""
+        snapshot = self._file.snapshot_at(to_us)
+        return (-1 if snapshot is None else snapshot.elapsed_us) <= self.position_us <= to_us
 
     def seek(self, to_us: int) -> None:
         """Move to any position: the snapshot before it, and the events between. Raises DamagedFrameError."""
         to_us = max(0, min(to_us, self.duration_us))
-        snapshot = self._file.snapshot_at(to_us)
-        from_us = snapshot.elapsed_us if snapshot is not None else -1
-        if from_us <= self.position_us <= to_us:
-            self.play(to_us)
-            return
-        self._next, self._ahead = self._file.entries(snapshot), None
-        self._clock.set(self._file.header.started_at + timedelta(microseconds=max(0, from_us)), max(0, from_us))
-        if snapshot is None:
-            self.given = None
-            self._store.restore(StoreState(), ())
-        else:
-            self.given = self._look_before(snapshot)
-            self._store.restore(self._file.state(snapshot), self._lines_before(snapshot))
+        if not self.plays_on(to_us):
+            self.show(self.load(to_us))
         self.play(to_us)
+
+    def load(self, to_us: int) -> Loaded:
+        """Read the snapshot before a position and the events between, without changing anything.
+
+        Another thread may do so while nothing else is read. Raises DamagedFrameError.
+        """
+        snapshot = self._file.snapshot_at(to_us)
+        entries = self._file.entries(snapshot)
+        if snapshot is None:
+            return Loaded(position_us=0, state=StoreState(), lines=(), given=None, entries=entries)
+        between = []
+        for entry in entries:
+            between.append(entry)
+            if entry.elapsed_us > to_us:
+                break
+        return Loaded(
+            position_us=snapshot.elapsed_us,
+            state=self._file.state(snapshot),
+            lines=self._lines_before(snapshot),
+            given=self._look_before(snapshot),
+            entries=chain(between, entries),
+        )
+
+    def show(self, loaded: Loaded) -> None:
+        """Move to a snapshot, from which `play` goes on."""
+        self._next, self._ahead = loaded.entries, None
+        self._clock.set(self._file.header.started_at + timedelta(microseconds=loaded.position_us), loaded.position_us)
+        self.given = loaded.given
+        self._store.restore(loaded.state, loaded.lines)
+        self.position_us = loaded.position_us
 
     def _look_before(self, snapshot: FrameHead) -> GateLooked | None:
         """Return the last look of a gate before a snapshot, which does not hold it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,7 +14,7 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.model.evidence import Concluded, GateLooked, Opened
 from prodwatch.model.signal import LogRecord, Trace
 from prodwatch.session.moments import Moment, moments
-from prodwatch.session.replay import Player, ReplayClock
+from prodwatch.session.replay import Loaded, Player, ReplayClock
 from prodwatch.store.recording.frames import DamagedFrameError
 from prodwatch.store.recording.reader import SessionFile
 from prodwatch.store.store import Store
@@ -26,10 +26,11 @@ BACK_S = 0.5
 """Time between two steps backwards, each of which begins at a snapshot."""
 MOST_STEP_S = 1.0
 """Longest real time that a step makes up for: a slow machine plays more slowly than asked, and stays responsive."""
-SLICE_US = 250_000
-"""Recorded time that is applied between two turns of the event loop."""
+SLICE_RECORDS = 500
+"""Records that are applied between two turns of the event loop."""
 LEAP_US = 10_000_000
 """A step that is longer leaves out what a snapshot between holds."""
+Read = Callable[[Callable[[], Loaded]], Awaitable[Loaded]]
 _LOG = logging.getLogger(__name__)
 
 
@@ -58,8 +59,13 @@ class ReplaySession:
         from_us: int = 0,
         to_us: int | None = None,
         playing: bool = True,
+        read: Read = asyncio.to_thread,
     ) -> None:
-        """`clock` shows the recorded time, `timer` the real one. Times are microseconds since the recording's start."""
+        """`clock` shows the recorded time, `timer` the real one. Times are microseconds since the recording's start.
+
+        `read` runs in a thread what reads much of the file.
+        """
+        self._read = read
         self._file = file
         self._timer = timer
         self._player = Player(file, clock, store)
@@ -226,32 +232,30 @@ class ReplaySession:
             self.playing = self._target_us > self.from_us
 
     async def _move(self) -> None:
-        """Move to the target, in slices where that is a short way ahead; a later target ends it."""
-        target_us = self._target_us
-        while target_us is not None:
-            present_us = self._player.position_us
-            if present_us <= target_us <= present_us + LEAP_US:
-                step_us = min(target_us, present_us + SLICE_US)
-                moved = self._moved(partial(self._player.play, step_us))
+        """Move to the target: from a snapshot that is read in a thread, or on from here in slices."""
+        while (target_us := self._target_us) is not None:
+            player = self._player
+            if target_us - player.position_us <= LEAP_US and target_us >= player.position_us:
+                plays_on = True
             else:
-                step_us = target_us
-                moved = self._moved(partial(self._player.seek, step_us))
-            if moved and step_us < target_us:
-                await self._timer.sleep(0)
-                target_us = self._target_us
-                continue
-            if self._target_us == target_us:
+                plays_on = player.plays_on(target_us)
+            try:
+                if not plays_on:
+                    loaded = await self._read(partial(player.load, target_us))
+                    if target_us != self._target_us:
+                        continue  # it was dragged on
+                    player.show(loaded)
+                    if loaded.position_us > 0:
+                        player.play(target_us)
+                else:
+                    player.play(target_us, most_records=SLICE_RECORDS)
+            except DamagedFrameError as damage:
+                self._end_before(damage)
+                return
+            if player.position_us == target_us == self._target_us:
                 self._target_us = None
-            target_us = self._target_us
-
-    def _moved(self, move: Callable[[], object]) -> bool:
-        """Move; at damage end the recording before it and return False."""
-        try:
-            move()
-        except DamagedFrameError as damage:
-            self._end_before(damage)
-            return False
-        return True
+            else:
+                await self._timer.sleep(0)
 
     def _end_before(self, damage: DamagedFrameError) -> None:
         """End the time line before a damaged frame."""

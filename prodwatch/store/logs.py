@@ -68,13 +68,20 @@ class LogStore:
         """Add lines in the order given; invocations for `own` requests are counted apart, too."""
         if not records:
             return
+        for record in records:
+            self._count(record, own)
+        self._keep(records, own)
+        self._arrivals.append((monotonic_s, len(records)))
+        self._expire(monotonic_s)
+
+    def _keep(self, records: Sequence[LogRecord], own: OwnTraffic | None) -> None:
+        """Add lines that are counted already."""
         number = self.ring.tail
         for record in records:
             if record.request_id:
                 self._by_request.setdefault(record.request_id, []).append(number)
             if record.trace_id:
                 self._by_trace.setdefault(record.trace_id, []).append(number)
-            self._count(record, own)
             if own is not None and own.owns(record):
                 self._own.add(number)
             number += 1
@@ -83,8 +90,6 @@ class LogStore:
             self._own.discard(head + place)
             _forget(self._by_request, dropped.request_id)
             _forget(self._by_trace, dropped.trace_id)
-        self._arrivals.append((monotonic_s, len(records)))
-        self._expire(monotonic_s)
 
     def restore(self, state: LogState, records: Sequence[LogRecord], own: OwnTraffic) -> None:
         """Replace counts and lines by those of another time. Numbers of lines go on."""
@@ -93,8 +98,7 @@ class LogStore:
         self._by_trace.clear()
         self._own.clear()
         self._arrivals.clear()
-        self.add(records, 0.0, own)
-        self._arrivals.clear()
+        self._keep(records, own)
         self.groups.clear()
         self.names = PlaceNames()
         for group, tally in state.groups:

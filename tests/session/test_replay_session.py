@@ -9,6 +9,7 @@ import pytest
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.session.recorder import open_recorder
+from prodwatch.session.replay import Player
 from prodwatch.session.replay_session import opening
 from prodwatch.store.recording.reader import SessionFile
 from prodwatch.store.recording.redaction import Redaction
@@ -226,3 +227,12 @@ def test_a_recording_that_names_no_environment_is_refused(tmp_path: Path) -> Non
     recorder.close()
     with SessionFile(tmp_path / "f.pw") as file, pytest.raises(ConfigurationError, match="no event names"):
         opening(file)
+
+
+def test_a_slice_ends_after_its_records_and_never_within_the_target(replayed: Open) -> None:
+    replay = replayed()
+    player = Player(replay.file, replay.clock, replay.store)
+    first_us = next(iter(replay.file.entries())).elapsed_us
+    assert player.play(first_us, most_records=1) > 1, "all events of the target itself are applied"
+    assert player.play(LENGTH_S * 1_000_000, most_records=1) == 1
+    assert first_us < player.position_us < LENGTH_S * 1_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import Verdict
 from prodwatch.model.signal import Batch, ReleaseEvent
-from prodwatch.session.replay import ReplayClock
+from prodwatch.session.replay import Loaded, ReplayClock
 from prodwatch.session.replay_session import ReplaySession
 from prodwatch.store.recording.reader import SessionFile
 from prodwatch.store.store import Store
@@ -49,6 +50,11 @@ def record(path: Path) -> None:
     recorded.close()
 
 
+async def at_once(work: Callable[[], Loaded]) -> Loaded:
+    """Read without a thread, for which no fake timer waits."""
+    return work()
+
+
 class Replayed:
     """A replay whose real time a test moves."""
 
@@ -57,7 +63,7 @@ class Replayed:
         self.timer = FakeClock()
         self.clock = ReplayClock(self.file.header.started_at)
         self.store = Store(self.clock)
-        self.session = ReplaySession(self.file, self.store, self.clock, self.timer, **options)  # type: ignore[arg-type]
+        self.session = ReplaySession(self.file, self.store, self.clock, self.timer, **{"read": at_once, **options})  # type: ignore[arg-type]
         self.reports: list[str] = []
         self.session.report = self.reports.append
 
