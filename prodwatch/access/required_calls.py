@@ -220,6 +220,7 @@ def _of_signals(environment: Environment) -> Iterable[RequiredCall]:
     for alarm in environment.alarms:
         yield _use("cloudwatch", "DescribeAlarms", ANY, "alarms", alarm)
         yield _use("cloudwatch", "DescribeAlarmHistory", ANY, "alarms", alarm, optional=True)
+        yield _use("cloudwatch", "ListAlarmMuteRules", ANY, "alarms", alarm, optional=True)
 
 
 def _of_checks(

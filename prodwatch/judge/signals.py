@@ -242,8 +242,11 @@ def _judged(assertions: Sequence[AssertionResult]) -> tuple[Status, Reason | Non
 
 def alarm_signal(state: AlarmState, *, gate: bool, without_data: Status) -> SignalResult:
     """Judge one alarm; `without_data` is its status while CloudWatch has too little data for it."""
+    firing = "the alarm is firing"
+    if state.muted_by is not None:
+        firing = f"{firing} although {muted(state.muted_by)}"
     status, reason, what = {
-        "ALARM": (Status.FAIL, Reason.ASSERTION, "the alarm is firing"),
+        "ALARM": (Status.FAIL, Reason.ASSERTION, firing),
         "OK": (Status.PASS, None, None),
     }.get(state.state, (without_data, Reason.NO_DATA, "the alarm has INSUFFICIENT_DATA"))
     return SignalResult(
@@ -257,6 +260,11 @@ def alarm_signal(state: AlarmState, *, gate: bool, without_data: Status) -> Sign
         value=state.state,
         since=state.since,
     )
+
+
+def muted(rule: str) -> str:
+    """Return the sentence about an alarm that a mute rule is in force for: CloudWatch goes on evaluating it."""
+    return f"mute rule {rule} suppresses its actions, not its state"
 
 
 def _absent_alarm(target: AlarmTarget, name: str, message: str, reason: Reason = Reason.NO_DATA) -> SignalResult:

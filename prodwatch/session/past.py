@@ -242,8 +242,8 @@ class PastAlarms:
         self._changes: dict[AlarmId, list[ReleaseEvent]] = {}
 
     def add(self, alarm: AlarmState) -> None:
-        """Add an alarm's present state."""
-        self._now[alarm.id] = alarm
+        """Add an alarm's present state; a mute rule in force now says nothing about the window."""
+        self._now[alarm.id] = replace(alarm, muted_by=None)
 
     def add_change(self, event: ReleaseEvent) -> None:
         """Add a change of state, before or after the window's end."""

@@ -32,8 +32,8 @@ from prodwatch.sources.poll_loop import PollingSource
 
 EVERY_S = 15.0
 """Pause between polls."""
-UNKNOWN_EVERY_S = 1.0
-"""The same while the alarms of the deployment groups are not known yet."""
+KNOWN_AFTER_S = 1.0
+"""Longest time from when the alarms of the deployment groups become known to their first poll."""
 NAMES_PER_CALL = 100
 """Most alarm names in one DescribeAlarms request."""
 
@@ -109,7 +109,16 @@ class AlarmSource(PollingSource):
 
     def pause_s(self) -> float:
         """Return the seconds between polls."""
-        return EVERY_S if self._rollback is not None else UNKNOWN_EVERY_S
+        return EVERY_S
+
+    async def pause(self) -> None:
+        """Wait until the next poll is due, or until the alarms of the deployment groups become known."""
+        if self._rollback is not None:
+            await super().pause()
+            return
+        until_s = self._clock.monotonic_s() + self.pause_s()
+        while self._rollback_targets() is None and (left_s := until_s - self._clock.monotonic_s()) > 0:
+            await self._clock.sleep(min(left_s, KNOWN_AFTER_S))
 
     def note(self) -> str | None:
         """Return which configured alarms do not exist and which data could not be read; None without any."""
@@ -139,6 +148,7 @@ class AlarmSource(PollingSource):
         alarms: dict[AlarmId, _Alarm] = {}
         failed: list[AwsError] = []
         unread: list[str] = []
+        judged: list[tuple[AlarmTarget, list[AlarmId]]] = []
         for target, outcome in zip(targets, outcomes, strict=True):
             if isinstance(outcome, AwsError):
                 failed.append(outcome)
@@ -151,8 +161,7 @@ class AlarmSource(PollingSource):
             self._notes += _missing_alarms(target, existing)
             # A group may name an alarm that was deleted; the gate reports it.
             names = tuple(map(self._clean, sorted(existing))) if target in rollback else target.names
-            judged = msgspec.structs.replace(target, names=names)
-            signals += alarm_signals(judged, [alarm.state for alarm in outcome])
+            judged.append((msgspec.structs.replace(target, names=names), [alarm.id for alarm in outcome]))
             for alarm in outcome:
                 # An alarm matched by several targets gates if any of them gates.
                 gates = alarm.state.gate or (alarm.id in alarms and alarms[alarm.id].state.gate)
@@ -167,6 +176,8 @@ class AlarmSource(PollingSource):
             target for target, outcome in zip(targets, outcomes, strict=True) if isinstance(outcome, BaseException)
         ]
         await self._read_mutes(alarms)
+        for target, found in judged:
+            signals += alarm_signals(target, [alarms[id_].state for id_ in found])
         deleted = self._deleted(alarms, unread_targets)
         self._queue_histories(alarms)
         evaluated = EvaluatedSignals(kind="alarm", results=merged(signals))
@@ -187,16 +198,14 @@ class AlarmSource(PollingSource):
         return targets
 
     async def _read_mutes(self, alarms: dict[AlarmId, _Alarm]) -> None:
-        """Note the mute rules of the alarms that stop deployments."""
-        for target in self._rollback or ():
-            for name in target.names:
-                id_ = AlarmId(name, place_of(target))
-                alarm = alarms.get(id_)
-                if alarm is not None:
-                    muted_by = await self._mutes.of(id_)
-                    alarms[id_] = msgspec.structs.replace(
-                        alarm, state=msgspec.structs.replace(alarm.state, muted_by=muted_by)
-                    )
+        """Note the mute rules of the alarms that stop deployments, and of all that fire."""
+        stopping = {AlarmId(name, place_of(target)) for target in self._rollback or () for name in target.names}
+        for id_, alarm in alarms.items():
+            if id_ in stopping or alarm.state.state == "ALARM":
+                muted_by = await self._mutes.of(id_)
+                alarms[id_] = msgspec.structs.replace(
+                    alarm, state=msgspec.structs.replace(alarm.state, muted_by=muted_by)
+                )
 
     def _queue_histories(self, alarms: Mapping[AlarmId, _Alarm]) -> None:
         for key, alarm in alarms.items():

@@ -35,6 +35,10 @@ class PollingSource(ABC):
     def pause_s(self) -> float:
         """Return the seconds until the next poll."""
 
+    async def pause(self) -> None:
+        """Wait until the next poll is due."""
+        await self._clock.sleep(self.pause_s())
+
     def note(self) -> str | None:
         """Return a message about the last poll, None without one."""
         return None
@@ -73,7 +77,7 @@ class PollingSource(ABC):
             for start in range(0, len(records), RECORDS_PER_BATCH):
                 yield Batch(source=self.name, records=tuple(records[start : start + RECORDS_PER_BATCH]))
             yield Batch(source=self.name, status=status)
-            await self._clock.sleep(self.pause_s())
+            await self.pause()
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()

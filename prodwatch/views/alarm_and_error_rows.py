@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
+from prodwatch.judge.signals import muted
 from prodwatch.judge.signatures.readable import readable
 from prodwatch.judge.signatures.signature import signature_id
 from prodwatch.model.comparison import SignatureKey, SignatureResult
@@ -35,6 +36,11 @@ def alarm_rows(store: Store) -> tuple[AlarmState, ...]:
     return tuple(
         sorted(store.release.alarms.values(), key=lambda alarm: (_ORDER.index(alarm.state), not alarm.gate, alarm.name))
     )
+
+
+def alarm_reason(alarm: AlarmState) -> str:
+    """Return the mute rule in force and CloudWatch's reason for the state; empty without either."""
+    return ": ".join(filter(None, (muted(alarm.muted_by) if alarm.muted_by is not None else None, alarm.reason)))
 
 
 class SignatureRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -156,7 +156,7 @@ async def test_the_history_of_alarms_is_not_read() -> None:
     scripted = aws(DescribeAlarms=lambda _: {"MetricAlarms": [reported]})
     results = await read(scripted, environment(alarms=(AlarmTarget(names=("a",)),)))
     assert results["a"].status is Status.FAIL
-    assert {name for name, _ in scripted.calls} == {"cloudwatch:DescribeAlarms"}
+    assert {name for name, _ in scripted.calls} == {"cloudwatch:DescribeAlarms", "cloudwatch:ListAlarmMuteRules"}
 
 
 def test_signals_that_were_never_read_are_all_inconclusive() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from prodwatch.model.environment import AlarmTarget, ReleaseTarget
 from prodwatch.model.identity import HOME
 from prodwatch.model.signal import AlarmState, EvaluatedSignals, ReleaseState, RollbackAlarms, SourcePhase
 from prodwatch.model.status import Reason, Status
-from prodwatch.sources.alarms import UNKNOWN_EVERY_S, AlarmSource
+from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.release.event_sources import EVERY_S, ordered_source
 from prodwatch.sources.release.rollback_alarms import EVERY_S as GROUP_EVERY_S
@@ -21,6 +22,7 @@ from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
+from prodwatch.views.alarm_and_error_rows import alarm_reason
 from tests.sources.test_deployment_places import CodeDeploy, environment
 
 SINCE = START - timedelta(hours=3)
@@ -124,10 +126,70 @@ async def test_the_file_decides_whether_an_alarm_that_it_names_gates(aws: Script
 async def test_alarms_are_starting_until_those_of_the_groups_are_known(aws: ScriptedAws) -> None:
     unknown = alarms(aws, rollback=None)
     await unknown.poll()
-    assert (unknown.status(0.0).phase, unknown.pause_s()) == (SourcePhase.STARTING, UNKNOWN_EVERY_S)
+    assert unknown.status(0.0).phase is SourcePhase.STARTING
     known = alarms(aws, rollback=())
     await known.poll()
     assert known.status(0.0).phase is SourcePhase.LIVE
+
+
+@pytest.mark.parametrize(("known_at_s", "polled_at_s"), [(None, [0, 15, 30, 45]), (4, [0, 4, 19, 34])])
+async def test_alarms_are_read_at_their_own_pace_however_long_those_of_the_groups_are_unknown(
+    aws: ScriptedAws, known_at_s: int | None, polled_at_s: list[int]
+) -> None:
+    clock = FakeClock()
+    began_s = clock.monotonic_s()
+    polled: list[int] = []
+
+    def describe(_: Mapping[str, Any]) -> dict[str, Any]:
+        polled.append(int(clock.monotonic_s() - began_s))
+        return {}
+
+    def rollback_targets() -> tuple[AlarmTarget, ...] | None:
+        return None if known_at_s is None or clock.monotonic_s() - began_s < known_at_s else ()
+
+    aws.answers["cloudwatch:DescribeAlarms"] = describe
+    source = AlarmSource(
+        aws,
+        (AlarmTarget(prefix="pay"),),
+        clock=clock,
+        since=SINCE,
+        clean=lambda text: text,
+        rollback_targets=rollback_targets,
+    )
+
+    async def read() -> None:
+        async for _ in source.batches():
+            pass
+
+    reading = asyncio.create_task(read())
+    await clock.advance(46)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert polled == polled_at_s
+
+
+@pytest.mark.parametrize(("state", "asked"), [("ALARM", 1), ("OK", 0)])
+async def test_the_mute_rule_of_an_alarm_of_the_file_that_fires_is_named_and_mutes_no_verdict(
+    aws: ScriptedAws, state: str, asked: int
+) -> None:
+    aws.answers["cloudwatch:DescribeAlarms"] = lambda _: {
+        "MetricAlarms": [{"AlarmName": "pay errors", "StateValue": state, "StateReason": "3 > 1"}]
+    }
+    aws.answers["cloudwatch:ListAlarmMuteRules"] = lambda _: {
+        "AlarmMuteRuleSummaries": [{"AlarmMuteRuleArn": "arn:aws:cloudwatch:eu-west-1:1:alarm-mute-rule:night"}]
+    }
+    records = await alarms(aws, AlarmTarget(names=("pay errors",)), rollback=()).poll()
+    assert aws.count("cloudwatch:ListAlarmMuteRules") == asked
+    if not asked:
+        return
+    (alarm,) = (each for each in records if isinstance(each, AlarmState))
+    assert alarm_reason(alarm) == "mute rule night suppresses its actions, not its state: 3 > 1"
+    (evaluated,) = (each for each in records if isinstance(each, EvaluatedSignals))
+    (signal,) = evaluated.results
+    assert (signal.status, signal.gate) == (Status.FAIL, True)
+    assert signal.message == (
+        "the alarm is firing although mute rule night suppresses its actions, not its state: 3 > 1"
+    )
 
 
 async def test_the_mute_rule_of_a_rollback_alarm_is_named(aws: ScriptedAws) -> None:

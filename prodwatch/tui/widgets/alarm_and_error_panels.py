@@ -15,7 +15,14 @@ from prodwatch.tui.styled_line import Column, Line, fit, head, longest, named_co
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.alarm_and_error_rows import ALARM_STATES, SignatureRow, Signatures, alarm_rows, signature_rows
+from prodwatch.views.alarm_and_error_rows import (
+    ALARM_STATES,
+    SignatureRow,
+    Signatures,
+    alarm_reason,
+    alarm_rows,
+    signature_rows,
+)
 from prodwatch.views.comparisons import signature_standing
 from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
@@ -102,7 +109,7 @@ class AlarmsPanel(Panel):
                 "state": (f"{self.context.glyph(state)} {state.word}", state.tone if alarm.gate else Tone.DIM),
                 "name": (self.context.store.release.alarm_name(alarm.id), tone),
                 "kind": ("" if alarm.gate else "no gate", Tone.DIM),
-                "reason": (alarm.reason or "", Tone.PLAIN),
+                "reason": (alarm_reason(alarm), Tone.PLAIN),
                 "age": (age, Tone.DIM),
             },
         )
