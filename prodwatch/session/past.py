@@ -242,7 +242,7 @@ class PastAlarms:
         self._changes: dict[AlarmId, list[ReleaseEvent]] = {}
 
     def add(self, alarm: AlarmState) -> None:
-        """Add an alarm's present state; a mute rule in force now says nothing about the window."""
+        """Add an alarm's present state; a mute rule in force now is not known of the window."""
         self._now[alarm.id] = replace(alarm, muted_by=None)
 
     def add_change(self, event: ReleaseEvent) -> None:
