@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     import jinja2
 
 MAX_BYTES = 5_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_MS = 250_000_000_000_000
+"""Epoch milliseconds beyond which the calendar ends."""
 _LONGEST_TEXT = 2_000
 """Characters of a text in a full page."""
 _SCALES = (1.0, 0.3, 0.1, 0.02)
@@ -176,7 +179,7 @@ class _Page:
             "ms": format_ms,
             "when": lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
             "clock": lambda at: f"{at.astimezone(UTC):%H:%M:%S} UTC",
-            "epoch": lambda ms: f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S} UTC",
+            "epoch": lambda ms: f"{EPOCH + timedelta(milliseconds=min(ms, LATEST_MS)):%H:%M:%S} UTC",
             "number": evidence_number,
             "interval": interval,
             "several": several,
@@ -323,9 +326,11 @@ def _bar(bar: Bar) -> _Bar:
 
 
 def _links(detail: CheckDetail) -> list[tuple[str, str | None]]:
-    """Return title and address of each link; one that is not of the web is text, without an address."""
+    """Return title and address of each link; one that is not of the web, or too long, is text without an address."""
     return [
-        (title, url) if url.startswith(("https://", "http://")) else (f"{title}: {url}", None)
+        (title, url)
+        if url.startswith(("https://", "http://")) and len(url) <= _LONGEST_TEXT
+        else (f"{title}: {url}", None)
         for title, url in detail.links.items()
     ]
 

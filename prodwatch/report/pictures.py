@@ -126,7 +126,7 @@ def _chart(
     plotted = [(each, points) for each, points in plotted if points]
     if not plotted:
         return None
-    plotted.sort(key=lambda each: _kind(each[0], release) == "other")
+    plotted.sort(key=lambda each: ("old", "new", "other").index(_kind(each[0], release)))
     first_s = max(start_s, min(points[0].timestamp_s for _, points in plotted))
     last_s = max(end_s, first_s + 60.0)
     shown = plotted[:_LINES]
