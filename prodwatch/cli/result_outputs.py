@@ -23,6 +23,7 @@ from prodwatch.text.sanitize import sanitize_document
 
 if TYPE_CHECKING:
     from prodwatch.model.result import CheckResult, RunResult
+    from prodwatch.session.engine import Engine
     from prodwatch.settings import Project
 
 PAST_SHOWN = 5
@@ -75,6 +76,8 @@ class Outputs(msgspec.Struct, kw_only=True):
     color: bool | None = None
     past: Mapping[str, tuple[Status, ...]] = {}
     """Outcomes of earlier runs by check id, oldest first, shown in the text for people."""
+    exceptions: Mapping[str, str] = {}
+    """Exception in the trace of a red check by check id, shown in the text for people."""
     lost: OSError | None = None
     """First failed write of a streaming format; streaming ends there."""
 
@@ -151,6 +154,12 @@ class Outputs(msgspec.Struct, kw_only=True):
 
             self.past = last_outcomes_of(project, PAST_SHOWN, warn=note)
 
+    async def read_exceptions(self, engine: Engine, result: RunResult) -> None:
+        """Read the exceptions in the traces of red checks."""
+        from prodwatch.session.trace_exceptions import trace_exceptions
+
+        self.exceptions = await trace_exceptions(engine, result.checks)
+
     def deliver(self, result: RunResult) -> int:
         """Write every format; return the exit code, which is not 0 when a write failed."""
         code = result.verdict.exit_code
@@ -192,7 +201,7 @@ class Outputs(msgspec.Struct, kw_only=True):
                 from prodwatch.report.console import write
 
                 try:
-                    write(result, sys.stdout, color=self.color, past=self.past)
+                    write(result, sys.stdout, color=self.color, past=self.past, exceptions=self.exceptions)
                     sys.stdout.flush()
                 except BrokenPipeError:
                     stdout.discard_rest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,7 +20,7 @@ from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import RunEvent
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import RunResult
-from prodwatch.session.engine import open_engine
+from prodwatch.session.engine import Engine, open_engine
 from prodwatch.text.redact import Redactor
 
 if TYPE_CHECKING:
@@ -112,8 +112,12 @@ def run_to_end(
     listener: Callable[[RunEvent], None],
     signals: RunSignals,
     recording: Recording,
+    afterwards: Callable[[Engine, RunResult], Awaitable[None]] | None = None,
 ) -> RunResult:
-    """Run the checks and return the result, also after an interruption; raises ProdwatchError."""
+    """Run the checks and return the result, also after an interruption; raises ProdwatchError.
+
+    `afterwards` is called before the connections are closed, unless the run was interrupted.
+    """
     clock, redactor = AwsClock(), Redactor()
     recorder = recording.open(clock, redactor, mode="check", environment=project.environment)
     recorded = None
@@ -128,7 +132,10 @@ def run_to_end(
         async with open_engine(
             project, listener=recorded or listener, demo=demo_target(project, common), clock=clock, redactor=redactor
         ) as engine:
-            return await under_signals(engine.runner.run(chosen, options), signals)
+            result = await under_signals(engine.runner.run(chosen, options), signals)
+            if afterwards is not None and result.verdict.status != "aborted":
+                await afterwards(engine, result)
+            return result
 
     try:
         result = asyncio.run(main())

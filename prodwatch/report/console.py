@@ -59,10 +59,11 @@ def write(
     color: bool | None = None,
     width: int | None = None,
     past: Mapping[str, Sequence[Status]] | None = None,
+    exceptions: Mapping[str, str] | None = None,
 ) -> None:
     """Write the run to `stream`; `color` None means: as the terminal and NO_COLOR say.
 
-    `past` are the outcomes of earlier runs by check id, oldest first.
+    `past` are the outcomes of earlier runs by check id, oldest first; `exceptions` those in the traces of red checks.
     """
     console = Console(
         file=stream,
@@ -74,7 +75,7 @@ def write(
         no_color=True if color is False else None,
         force_terminal=True if color else None,
     )
-    page = _Page(console, past or {})
+    page = _Page(console, past or {}, exceptions or {})
     quiet = [each for each in result.checks if _is_quiet(each)]
     if len(quiet) <= MAX_GREEN:
         for check in quiet:
@@ -95,8 +96,9 @@ def _is_quiet(check: CheckResult) -> bool:
 class _Page:
     """Writes the items of one run; on a terminal, long lines are wrapped under their own indentation."""
 
-    def __init__(self, console: Console, past: Mapping[str, Sequence[Status]]) -> None:
+    def __init__(self, console: Console, past: Mapping[str, Sequence[Status]], exceptions: Mapping[str, str]) -> None:
         self._console = console
+        self._exceptions = exceptions
         self._past = past
         # Programs that read a pipe search in whole lines.
         self._wraps = console.is_terminal and console.width >= _NARROWEST
@@ -204,6 +206,8 @@ class _Page:
         if len(check.attempts) > 1:
             total = sum(attempt.duration_ms for attempt in check.attempts)
             self.show(Text(f"{len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"), _INDENT)
+        if exception := self._exceptions.get(check.id):
+            self.show(Text(f"in its trace  {sanitize_line(exception)}"), _INDENT)
         ids = [f"request {request_id}" for request_id in check.correlation.request_ids]
         if check.correlation.trace_id:
             ids.insert(0, f"trace {check.correlation.trace_id}")

@@ -154,7 +154,14 @@ def _run(
     with RunSignals() as signals:
         try:
             result: RunResult = run_to_end(
-                project, chosen, options, common, listener=progress, signals=signals, recording=recording
+                project,
+                chosen,
+                options,
+                common,
+                listener=progress,
+                signals=signals,
+                recording=recording,
+                afterwards=outputs.read_exceptions if outputs.stdout_format is None else None,
             )
         finally:
             progress.clear()
