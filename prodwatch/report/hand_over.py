@@ -233,8 +233,8 @@ def _foot(report: RunReport) -> str:
     result = report.result
     parts = [f"run `{_code(result.run.id)}`"] if result.run.id else []
     parts.append(f"from `{_code(report.source)}`")
-    if result.recording is not msgspec.UNSET:
-        parts.append(f"recording digest `{_code(result.recording.digest)}`")
+    if report.digest is not None:
+        parts.append(f"recording digest `{_code(report.digest)}`")
     return f"{', '.join(parts)}, prodwatch {_text(result.tool.version)}"
 
 

@@ -151,7 +151,6 @@ class _Page:
             rounded=_rounded(result),
             happened=[_event(each, result) for each in reversed(report.events)],
             calls=sum(result.usage.calls.values()),
-            digest=result.recording.digest if result.recording is not msgspec.UNSET else None,
             status=_shown,
             holds=_holds,
             ordered=failures_first,

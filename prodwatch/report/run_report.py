@@ -29,6 +29,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     result: RunResult
     recorded: bool = False
     """Whether the evidence behind the result was read, too."""
+    digest: str | None = None
+    """Digest of the last frame of a whole recording, in hex, by which a rewritten file is recognised."""
     warnings: tuple[str, ...] = ()
     """Reasons to read the report with care, such as damage of the file; each a sentence."""
     since: datetime | None = None

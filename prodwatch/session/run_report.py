@@ -47,13 +47,14 @@ def report_of_recording(file: SessionFile) -> RunReport:
         warnings.append(f"The recording was not ended: it was killed or cut, and holds events up to {_clock(last.at)}.")
     if result is None:
         result = _without_conclusion(file, store, last.at)
-    return _report(store, result, source=file.path.name, warnings=warnings)
+    digest = file.digest if file.is_ended else None
+    return _report(store, result, source=file.path.name, digest=digest, warnings=warnings)
 
 
 def report_of_store(store: Store, verdict: Verdict, *, environment: EnvironmentInfo, now: datetime) -> RunReport:
     """Return the report of a session that goes on: of this moment, without a duration."""
     result = _result(store, verdict, environment, now, now, mode="dashboard")
-    return _report(store, result, source="dashboard", warnings=())
+    return _report(store, result, source="dashboard", digest=None, warnings=())
 
 
 def _without_conclusion(file: SessionFile, store: Store, at: datetime) -> RunResult:
@@ -132,7 +133,7 @@ def _result(
     )
 
 
-def _report(store: Store, result: RunResult, *, source: str, warnings: Iterable[str]) -> RunReport:
+def _report(store: Store, result: RunResult, *, source: str, digest: str | None, warnings: Iterable[str]) -> RunReport:
     traces = set(_traces_of([each for each in result.checks if each.status not in GREEN]))
     traces.update(each.trace_id for each in result.signatures if each.trace_id is not None)
     given = store.verdict
@@ -140,6 +141,7 @@ def _report(store: Store, result: RunResult, *, source: str, warnings: Iterable[
         source=source,
         result=result,
         recorded=True,
+        digest=digest,
         warnings=tuple(warnings),
         since=given.since if given is not None and given.verdict.status == result.verdict.status else None,
         red_since={

@@ -42,6 +42,9 @@ def test_a_recording_becomes_a_page_and_a_note_that_only_its_owner_reads(command
     noted = commands.run("report", bad.name, "--md")
     assert noted.code == 0
     assert noted.out.startswith("**✘ FAIL** Test (test)")
+    with SessionFile(bad) as file:
+        assert file.digest in noted.out
+        assert file.digest in page.read_text()
 
 
 def test_a_result_becomes_a_page_and_a_note(shop: CommandLine, server: Target) -> None:

@@ -62,13 +62,15 @@ def _read(file: Path) -> RunReport:
     if is_session_file(file):
         return _read_recording(file)
     try:
-        return RunReport(source=file.name, result=decode(file.read_bytes()))
+        result = decode(file.read_bytes())
     except (msgspec.DecodeError, UnicodeDecodeError) as caught:
         raise ConfigurationError(
             f"{file}: neither a recording nor a result that check --json or gate --json wrote: {caught}"
         ) from None
     except OSError as caught:
         raise ConfigurationError(f"{file}: cannot be read: {caught.strerror}") from None
+    recording = result.recording
+    return RunReport(source=file.name, result=result, digest=None if recording is msgspec.UNSET else recording.digest)
 
 
 def _read_recording(file: Path) -> RunReport:
