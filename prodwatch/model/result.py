@@ -207,6 +207,11 @@ class Blocking(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     message: str | None = None
 
+    @property
+    def sentence(self) -> str:
+        """Return the item and its message, or its status without one."""
+        return f"{self.id}: {self.message or self.status}"
+
 
 VerdictStatus = Literal["pass", "degraded", "fail", "error", "inconclusive", "empty", "aborted"]
 
@@ -219,6 +224,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason_code: Reason | None = None
     reason: str
     blocking: tuple[Blocking, ...] = ()
+
+    @property
+    def further(self) -> tuple[Blocking, ...]:
+        """Return the blocking items that the reason does not state."""
+        return tuple(each for each in self.blocking if not each.message or each.message not in self.reason)
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

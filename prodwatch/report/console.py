@@ -38,6 +38,8 @@ QUIET_FLAGS = frozenset({"unattested", "mutating"})
 """True of most checks, so that saying it each time would hide what matters; the JSON has them."""
 MAX_GREEN = 20
 """More green checks than this are counted, not listed."""
+MAX_BLOCKING = 5
+"""Further items that prevent a green verdict are counted, not listed."""
 _INDENT = 10
 """Cells before the lines that belong to a check."""
 _NARROWEST = 40
@@ -86,6 +88,7 @@ def write(
         page.of_status(status, result)
         if status is Status.SKIPPED:
             page.remarks(result)
+    _blocking(page, result)
     _verdict(console, result)
 
 
@@ -279,6 +282,17 @@ def _mentions(sentences: str, value: str) -> bool:
 def _shown(sentence: str) -> str:
     """Return a sentence for display: a number of many digits is cut, marked by `…`."""
     return _LONG_NUMBER.sub(r"\1…", sanitize_line(sentence))
+
+
+def _blocking(page: _Page, result: RunResult) -> None:
+    """Write the first blocking items that neither the verdict's reason nor a line above states."""
+    listed = {each.id for each in (*result.checks, *result.signals)}
+    listed |= {each.id for each in (*result.comparisons, *result.signatures)}
+    further = [each for each in result.verdict.further if each.id not in listed]
+    for each in further[:MAX_BLOCKING]:
+        page.show(Text(f"blocks  {_shown(each.sentence)}", style=STYLES[each.status]), 0, 8)
+    if (left := len(further) - MAX_BLOCKING) > 0:
+        page.show(Text(f"blocks  {left} more: `verdict.blocking` of the JSON result lists all", style="dim"), 0, 8)
 
 
 def _verdict(console: Console, result: RunResult) -> None:

@@ -106,12 +106,11 @@ def given_line(given: GateLooked | Concluded) -> VerdictLine:
         outlook = None if given.ends_at is None else f"the bake ends at {given.ends_at:%H:%M:%S} UTC"
     else:
         verdict, by, outlook = given.result.verdict, given.result.run.mode, None
-    others = (each for each in verdict.blocking if not each.message or each.message not in verdict.reason)
     return VerdictLine(
         status=verdict.status,
         title=f"{_GIVEN.get(verdict.status, 'UNSURE')} · verdict of the {by}",
         since=None,
-        reasons=(verdict.reason, *(f"{each.id}: {each.message or each.status}" for each in others)),
+        reasons=(verdict.reason, *(each.sentence for each in verdict.further)),
         evidence="as recorded; gate --replay and verify judge it again",
         outlook=outlook,
     )

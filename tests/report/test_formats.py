@@ -12,7 +12,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from prodwatch.model.result import AssertionResult, RunResult, SignalResult, Verdict
+from prodwatch.model.result import AssertionResult, Blocking, RunResult, SignalResult, Verdict
 from prodwatch.model.status import Status
 from prodwatch.report import console, ctrf, github, junit, nagios, tap
 from prodwatch.report import json as json_report
@@ -233,3 +233,25 @@ def test_a_signature_that_is_bound_to_the_new_version_is_a_case(green: RunResult
     document = junit.render(run).decode()
     assert "signature a1b2c3d4" in document
     assert "ffff" not in document
+
+
+@pytest.mark.parametrize(("number", "listed", "left"), [(1, 1, None), (5, 5, None), (8, 5, "3 more")])
+def test_the_console_lists_the_first_items_that_block_a_green_verdict_and_are_stated_nowhere_else(
+    red: RunResult, number: int, listed: int, left: str | None
+) -> None:
+    sources = tuple(
+        Blocking(kind="source", id=f"logs:/aws/lambda/{each}", status=Status.INCONCLUSIVE, message="cannot be read")
+        for each in range(number)
+    )
+    stated = Blocking(kind="run", id="release", status=Status.INCONCLUSIVE, message="v42 never served")
+    a_check = Blocking(kind="check", id=red.checks[1].id, status=Status.FAIL, message="json.currency is missing")
+    verdict = Verdict(
+        status="inconclusive", exit_code=4, reason="v42 never served", blocking=(stated, a_check, *sources)
+    )
+    lines = on_console(msgspec.structs.replace(red, verdict=verdict)).decode().splitlines()
+    found = [line for line in lines if line.startswith("blocks ")]
+    assert found[:listed] == [f"blocks  {each.sentence}" for each in sources[:listed]]
+    assert len(found) == listed + (left is not None)
+    if left is not None:
+        assert left in found[-1]
+    assert lines.index(found[-1]) < next(at for at, line in enumerate(lines) if line.startswith("INCONCLUSIVE"))
