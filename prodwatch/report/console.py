@@ -286,8 +286,10 @@ def _shown(sentence: str) -> str:
 
 def _blocking(page: _Page, result: RunResult) -> None:
     """Write the first blocking items that neither the verdict's reason nor a line above states."""
-    listed = {each.id for each in (*result.checks, *result.signals)}
-    listed |= {each.id for each in (*result.comparisons, *result.signatures)}
+    listed = {each.id for each in result.checks}
+    listed.update(each.id for each in result.signals)
+    listed.update(each.id for each in result.comparisons)
+    listed.update(each.id for each in result.signatures)
     further = [each for each in result.verdict.further if each.id not in listed]
     for each in further[:MAX_BLOCKING]:
         page.show(Text(f"blocks  {_shown(each.sentence)}", style=STYLES[each.status]), 0, 8)
