@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import stat
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from prodwatch.cli.main import run as main_run
 from prodwatch.model.result import Verdict
 from prodwatch.report.json import encode
 from prodwatch.store.recording.frames import FIRST_DIGEST, pack
@@ -97,6 +99,16 @@ def test_a_green_run_that_was_cut_is_not_green(commands: CommandLine) -> None:
     assert ended.code == 1
     assert ended.out.startswith("**? INCONCLUSIVE**")
     assert "the recording ends before the run did; its last verdict was pass" in ended.out
+
+
+def test_a_page_is_not_written_to_a_terminal(
+    bad: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main_run(["report", str(bad)]) == 2
+    shown = capsys.readouterr()
+    assert "name a file with -o" in shown.err
+    assert not shown.out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ def command(file: Path, *, output: Path | None, markdown: bool) -> int:
     Exit codes: 0 written, whatever the verdict is; 1 written from a damaged or unfinished recording, as far as it is
     whole; 2 not such a file, or the output cannot be written.
     """
+    if output is None and not markdown and sys.stdout is not None and sys.stdout.isatty():
+        raise click.UsageError(
+            "the page is HTML: name a file with -o, or redirect stdout; --md writes a note to read here"
+        )
     report = _read(file)
     if output is not None and output.exists() and output.samefile(file):
         raise ConfigurationError(f"{output}: is the file that is read; name another output")
