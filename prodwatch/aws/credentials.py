@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -246,7 +247,7 @@ def renewal_hint(config: AccountConfig, environ: Mapping[str, str]) -> str:
     if config.profile is None and any(environ.get(name) for name in _PLATFORM_VARIABLES):
         return "the platform provides them: wait until it renews them, or check its role"
     name, profile = _root_profile(config.profile or "default", _profiles(config, environ))
-    of = f" --profile {name}" if name != "default" else ""
+    of = f" --profile {shlex.quote(name)}" if name != "default" else ""
     for key, hint in _RENEWAL_BY_PROFILE_KEY.items():
         if profile.get(key):
             return hint.format(name=name, of=of)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -171,7 +172,7 @@ def subject_of(params: Mapping[str, Any]) -> str:
 def no_credentials(profile: str | None) -> str:
     """Return the message for missing credentials."""
     if profile:
-        login = f"aws sso login --profile {profile}"
+        login = f"aws sso login --profile {shlex.quote(profile)}"
         return f'profile "{profile}" provides no AWS credentials; run `{login}` or check ~/.aws/config'
     return (
         "no AWS credentials were found; set `profile` in [aws], or AWS_PROFILE, "

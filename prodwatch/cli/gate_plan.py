@@ -31,11 +31,11 @@ def check_outputs(outputs: Outputs) -> None:
 
 def run(project: Project, common: Common, outputs: Outputs, *, weight: float, bake_s: float) -> int:
     """Read the traffic, write the plans and return the exit code: 3 where the traffic of a function cannot be read."""
-    from prodwatch.cli.run_with_signals import demo_target
+    from prodwatch.cli.run_with_signals import announced_demo
     from prodwatch.session.engine import open_engine
 
     async def main() -> tuple[FunctionPlan, ...]:
-        async with open_engine(project, demo=demo_target(project, common)) as engine:
+        async with open_engine(project, demo=announced_demo(project, common)) as engine:
             return await plan_bakes(
                 engine.environment,
                 engine.aws,

@@ -142,13 +142,13 @@ def main(
         from prodwatch.cli.live.time_options import zone_of
         from prodwatch.cli.plain import run_plain
         from prodwatch.cli.project import load
-        from prodwatch.cli.run_with_signals import demo_target
+        from prodwatch.cli.run_with_signals import announced_demo
 
         project = load(common)
         context.exit(
             run_plain(
                 project,
-                demo=demo_target(project, common),
+                demo=announced_demo(project, common),
                 window=window,
                 allow_writes=allow_writes,
                 recording=recording,

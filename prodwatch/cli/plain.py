@@ -67,7 +67,6 @@ def run_plain(
     """Run a session without a dashboard until it is interrupted; write its verdicts to stdout."""
     from prodwatch.cli.recording_options import report_recording
     from prodwatch.cli.run_with_signals import RunSignals
-    from prodwatch.cli.stderr import say
     from prodwatch.cli.unattended import follow
     from prodwatch.clock import AwsClock
     from prodwatch.session.live import LiveSession
@@ -81,8 +80,6 @@ def run_plain(
     if recorder is not None:
         recorder.subscribe(store)
         recorder.start()
-    if demo is not None:
-        say("starting the demo …")
     every_s, better = project.environment.rounds.every_s, directions(project.environment.metrics)
     lines = VerdictLines(store, _words(store, clock, every_s, window, better), stdout.text, zone)
 

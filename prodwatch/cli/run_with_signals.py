@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from prodwatch.cli.options import Common
 from prodwatch.cli.recording_options import Recording, report_recording
-from prodwatch.cli.stderr import say, say_in_handler
+from prodwatch.cli.stderr import can_redraw, say, say_in_handler
 from prodwatch.clock import AwsClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
@@ -170,3 +170,11 @@ def demo_target(project: Project, common: Common) -> DemoTarget | None:
     if target is None:
         return None
     return replace(target, at=common.at or target.at, scenario=common.scenario or target.scenario)
+
+
+def announced_demo(project: Project, common: Common) -> DemoTarget | None:
+    """Return `demo_target`, after a line on a terminal that the demo is being started, which takes seconds."""
+    target = demo_target(project, common)
+    if target is not None and can_redraw():
+        say("starting the demo …")
+    return target

@@ -49,14 +49,14 @@ async def _examine(project: Project, common: Common, *, allow_writes: bool) -> l
     from prodwatch.access.doctor.aws_findings import examine_aws
     from prodwatch.access.doctor.findings import Finding
     from prodwatch.cli.doctor.local_machine_findings import machine
-    from prodwatch.cli.run_with_signals import demo_target
+    from prodwatch.cli.run_with_signals import announced_demo
     from prodwatch.errors import ProdwatchError
     from prodwatch.session.engine import open_engine
     from prodwatch.session.function_log_groups import find_function_groups
 
     findings: list[Finding] = []
     try:
-        async with open_engine(project, demo=demo_target(project, common)) as engine:
+        async with open_engine(project, demo=announced_demo(project, common)) as engine:
 
             async def read_functions() -> tuple[FunctionTarget, ...]:
                 # A finding names the permission when the settings of a function cannot be read.

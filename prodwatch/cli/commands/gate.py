@@ -336,7 +336,7 @@ def _run(
     from prodwatch.cli.gate_progress import GateProgress
     from prodwatch.cli.leftovers import left_undone, unfinished
     from prodwatch.cli.recording_options import report_recording
-    from prodwatch.cli.run_with_signals import demo_target, exit_code_of
+    from prodwatch.cli.run_with_signals import announced_demo, exit_code_of
     from prodwatch.clock import AwsClock
     from prodwatch.model.result import Notice
     from prodwatch.runner import fresh_run_id
@@ -353,7 +353,7 @@ def _run(
         progress(state)
 
     async def main() -> RunResult:
-        demo = demo_target(project, common)
+        demo = announced_demo(project, common)
         gate = live_gate(
             project,
             clock,

@@ -164,7 +164,7 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
 
     from prodwatch.aws.interface import AwsError
     from prodwatch.cli import stdout
-    from prodwatch.cli.run_with_signals import demo_target
+    from prodwatch.cli.run_with_signals import announced_demo
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
     from prodwatch.model.exit_code import ExitCode
@@ -174,7 +174,7 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
     from prodwatch.session.log_groups import LogGroup, functions_named, list_groups
 
     async def read() -> tuple[list[LogGroup], list[AwsError]]:
-        async with open_engine(project, demo=demo_target(project, common)) as engine:
+        async with open_engine(project, demo=announced_demo(project, common)) as engine:
             await require_credentials(engine)
             for note in await require_secrets(engine):
                 error(note)

@@ -35,7 +35,7 @@ def command(common: Common, *, file: Path, for_: float | None, allow_writes: boo
     Exit codes: 0 recorded to the end, 3 the session could not start or the recording ended early.
     """
     from prodwatch.cli.project import load
-    from prodwatch.cli.run_with_signals import RunSignals, demo_target
+    from prodwatch.cli.run_with_signals import RunSignals, announced_demo
     from prodwatch.clock import AwsClock
     from prodwatch.session.live import LiveSession
     from prodwatch.store.store import Store
@@ -55,7 +55,7 @@ def command(common: Common, *, file: Path, for_: float | None, allow_writes: boo
             project,
             store,
             clock,
-            demo=demo_target(project, common),
+            demo=announced_demo(project, common),
             allow_writes=allow_writes,
             redactor=redactor,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def command(file: Path, *, speed: float, from_: str | None, to: str | None, paus
     from prodwatch.cli.log_file import log_to_file
     from prodwatch.cli.run_with_signals import RunSignals
 
-    refuse_without_terminal(f"prodwatch gate --replay {file}")
+    refuse_without_terminal(f"prodwatch gate --replay {shlex.quote(str(file))}")
     with open_recording(file) as opened:
         from_us, to_us = span_of(opened, from_, to)
         with log_to_file() as log_file, RunSignals() as signals:

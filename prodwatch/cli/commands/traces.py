@@ -147,7 +147,7 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     from prodwatch.cli import stdout
     from prodwatch.cli.live.colour import style
     from prodwatch.cli.live.trace_output import waterfall_text
-    from prodwatch.cli.run_with_signals import demo_target
+    from prodwatch.cli.run_with_signals import announced_demo
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
     from prodwatch.formats.xray_documents import trace_id_of
@@ -164,7 +164,7 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     async def fetch() -> Trace | None:
         from prodwatch.aws.interface import AwsError
 
-        async with open_engine(project, demo=demo_target(project, common)) as engine:
+        async with open_engine(project, demo=announced_demo(project, common)) as engine:
             await require_credentials(engine)
             for note in await require_secrets(engine):
                 error(note)

@@ -76,12 +76,12 @@ def _resolve(project: Project, common: Common) -> int:
     import os
 
     from prodwatch.access.resolve_online_values import Resolution, resolve_online
-    from prodwatch.cli.run_with_signals import demo_target
+    from prodwatch.cli.run_with_signals import announced_demo
     from prodwatch.session.engine import open_engine
     from prodwatch.text.sanitize import sanitize_line
 
     async def resolve() -> list[Resolution]:
-        async with open_engine(project, demo=demo_target(project, common)) as engine:
+        async with open_engine(project, demo=announced_demo(project, common)) as engine:
             return await resolve_online(project, engine.environment, engine.aws, os.environ)
 
     resolutions = asyncio.run(resolve())

@@ -15,7 +15,7 @@ from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
-from prodwatch.cli.run_with_signals import demo_target
+from prodwatch.cli.run_with_signals import announced_demo
 from prodwatch.cli.stderr import error
 from prodwatch.clock import Clock
 from prodwatch.model.exit_code import ExitCode
@@ -161,7 +161,7 @@ class _Run:
 
         self._signals.ends(end)
         self._sink.on_end(end)
-        demo = demo_target(self._project, self._common)
+        demo = announced_demo(self._project, self._common)
         async with open_engine(self._project, demo=demo, clock=clock) as engine:
             await require_credentials(engine)
             for note in await require_secrets(engine):
