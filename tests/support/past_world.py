@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,27 +36,51 @@ def steady(_version: str, _at_s: float) -> float:
     return 0.002
 
 
+Request = tuple[int, str, bool, float]
+"""Time in ms, version, whether it failed, and duration in ms."""
+
+
+@cache
+def _requests(bad: BadShare) -> tuple[Request, ...]:
+    dice = random.Random(11)
+    requests: list[Request] = []
+    for at_s in range(int((FROM - timedelta(minutes=4)).timestamp()), int(TO.timestamp()) + 60):
+        since_s = at_s - SHIFT.timestamp()
+        for _ in range(REQUESTS_S):
+            version = NEW if since_s >= 0 and dice.random() < 0.5 else OLD
+            failed = dice.random() < bad(version, since_s)
+            requests.append((at_s * 1000 + dice.randrange(1000), version, failed, dice.gauss(200, 20)))
+    return tuple(sorted(requests))
+
+
+@cache
+def _events(bad: BadShare) -> tuple[dict[str, Any], ...]:
+    events = []
+    for number, (at_ms, version, failed, duration_ms) in enumerate(_requests(bad)):
+        record = {
+            "requestId": f"00000000-0000-4000-8000-{number:012x}",
+            "status": "error" if failed else "success",
+            "metrics": {"durationMs": duration_ms, "billedDurationMs": 300, "memorySizeMB": 128},
+        }
+        time = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+        message = json.dumps({"time": time, "type": "platform.report", "record": record})
+        stream = f"2026/01/01/[{version}]{number % 4:032x}"
+        events.append({"timestamp": at_ms, "message": message, "eventId": str(number), "logStreamName": stream})
+    return tuple(events)
+
+
 class PastAws(ScriptedAws):
     """What AWS has of a release that shifted half of the traffic at `SHIFT`."""
 
-    def __init__(self, bad: BadShare = steady, *, until: datetime = TO) -> None:
+    def __init__(self, bad: BadShare = steady) -> None:
         super().__init__()
         self.paid_usd = 0.0
         self.status = "InProgress"
         self.ended_at: datetime | None = None
         self.fired: list[tuple[datetime, str, str]] = []
         """Changes of the alarm: when, from, to."""
-        self.requests: list[tuple[int, str, bool, float]] = []
-        """Time in ms, version, whether it failed, and duration in ms."""
-        dice = random.Random(11)
-        began_s = int((FROM - timedelta(minutes=12)).timestamp())
-        for at_s in range(began_s, int(until.timestamp()) + 120):
-            since_s = at_s - SHIFT.timestamp()
-            for _ in range(REQUESTS_S):
-                version = NEW if since_s >= 0 and dice.random() < 0.5 else OLD
-                failed = dice.random() < bad(version, since_s)
-                self.requests.append((at_s * 1000 + dice.randrange(1000), version, failed, dice.gauss(200, 20)))
-        self.requests.sort()
+        self._bad = bad
+        self.requests = _requests(bad)
         self.answers = {
             "codedeploy:ListDeploymentGroups": lambda _: {"deploymentGroups": ["pay"]},
             "codedeploy:ListDeployments": lambda _: {"deployments": ["d-1"]},
@@ -123,20 +148,11 @@ class PastAws(ScriptedAws):
 
     def lines(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return one report per request."""
-        events = []
-        for number, (at_ms, version, failed, duration_ms) in enumerate(self.requests):
-            if not params["startTime"] <= at_ms <= params["endTime"]:
-                continue
-            record = {
-                "requestId": f"00000000-0000-4000-8000-{number:012x}",
-                "status": "error" if failed else "success",
-                "metrics": {"durationMs": duration_ms, "billedDurationMs": 300, "memorySizeMB": 128},
-            }
-            time = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
-            message = json.dumps({"time": time, "type": "platform.report", "record": record})
-            stream = f"2026/01/01/[{version}]{number % 4:032x}"
-            events.append({"timestamp": at_ms, "message": message, "eventId": str(number), "logStreamName": stream})
-        return {"events": events}
+        return {
+            "events": [
+                each for each in _events(self._bad) if params["startTime"] <= each["timestamp"] <= params["endTime"]
+            ]
+        }
 
     def points(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return Lambda's counts per minute."""
