@@ -26,6 +26,7 @@ from prodwatch.model.exit_code import ExitCode
 COMMANDS = {
     "check": "Run the selected checks once and report the verdict.",
     "gate": "Watch a release until its bake ends and report the verdict.",
+    "placebo": "Measure how often the gate would have failed while nothing was released.",
     "record": "Record a session without a dashboard.",
     "replay": "Open the dashboard over a recording.",
     "report": "Write a run as one HTML page, or as a note in Markdown.",

@@ -216,3 +216,14 @@ def test_a_window_of_which_nothing_can_be_judged_is_inconclusive(project: Comman
     assert (result["verdict"]["status"], result["run"]["duration_ms"]) == ("inconclusive", 3_600_000)
     assert "no_checks" in {each["code"] for each in result["notices"]}
     assert project.run("gate", *PAST, "--report-only").code == 0
+
+
+def test_a_placebo_needs_a_function_and_a_past_that_cloudwatch_keeps(project: CommandLine) -> None:
+    config = project.project / "config/shop.toml"
+    project.write("config/shop.toml", f'{config.read_text()}\n[aws]\nregion = "eu-west-1"\n')
+    project.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+    ended = project.run("placebo")
+    assert (ended.code, ended.out) == (2, "")
+    assert "has no [[function]], whose traffic a placebo needs" in ended.err
+    assert project.run("placebo", "--days", "15").code == 2
+    assert project.run("placebo", "--set", "compare.errors.rate=3").code == 2

@@ -14,7 +14,7 @@ from prodwatch.demo.aws import FaultPlan
 from prodwatch.demo.aws.xray.service_graph import tally_of, tally_of_calls
 from prodwatch.demo.aws.xray.store import TraceStore
 from prodwatch.demo.shop.functions import ACCESS_GROUP, ORDERS, OTHERS
-from prodwatch.demo.shop.release_timeline import HISTORY_S, WEEK_S, Timeline
+from prodwatch.demo.shop.release_timeline import HISTORY_S, METRIC_HISTORY_S, WEEK_S, Timeline
 from prodwatch.demo.shop.scenario import load
 from prodwatch.demo.shop.signal_history import ShopHistory
 from prodwatch.demo.workload import LogEvent
@@ -124,7 +124,7 @@ def test_some_lines_are_late(bad: ShopHistory) -> None:
 # Existing and missing signals
 
 
-def test_the_history_has_one_hour_and_last_weeks_and_no_more(bad: ShopHistory) -> None:
+def test_the_history_has_one_hour_and_last_weeks_and_metrics_of_six_and_no_more(bad: ShopHistory) -> None:
     def some(at_s: int) -> bool:
         return bool(events(bad, ORDERS_GROUP, at_s, at_s + 2))
 
@@ -134,7 +134,9 @@ def test_the_history_has_one_hour_and_last_weeks_and_no_more(bad: ShopHistory) -
     assert not some(NOW - HISTORY_S - 5)
     assert not some(NOW - WEEK_S - HISTORY_S - 5)
     assert not list(bad.segments(NOW - 2 * HISTORY_S, NOW - HISTORY_S - 60))
-    assert not list(bad.metric_samples("AWS/Lambda", "Errors", ALIAS, NOW - 3 * HISTORY_S, NOW - 2 * HISTORY_S))
+    assert list(bad.metric_samples("AWS/Lambda", "Errors", ALIAS, NOW - METRIC_HISTORY_S, NOW - METRIC_HISTORY_S + 300))
+    before_s = NOW - METRIC_HISTORY_S - 300
+    assert not list(bad.metric_samples("AWS/Lambda", "Errors", ALIAS, before_s, before_s + 240))
 
 
 def test_last_week_another_version_served(bad: ShopHistory) -> None:

@@ -59,7 +59,7 @@ class MetricHistory:
 
     def samples(self, key: Series, start_s: int, end_s: int) -> Iterator[MetricSample]:
         """Yield the samples of one series whose minute lies in [start, end), in order."""
-        for span in self._traffic.timeline.spans():
+        for span in self._traffic.timeline.metric_spans():
             seconds = span.seconds_in(start_s, end_s)
             first = -(-seconds.start // MINUTE_S) * MINUTE_S
             for minute in range(first, seconds.stop, MINUTE_S):

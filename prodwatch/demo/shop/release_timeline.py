@@ -10,6 +10,7 @@ from prodwatch.demo.shop.scenario import Scenario, Step
 from prodwatch.errors import ConfigurationError
 
 HISTORY_S = 3600
+METRIC_HISTORY_S = 6 * 3600
 WEEK_S = 7 * 86400
 
 
@@ -67,10 +68,17 @@ class Timeline:
 
     def spans(self) -> tuple[Span, ...]:
         """Return the spans with signals: last week's same hours, and from an hour ago on."""
+        return self._spans(HISTORY_S)
+
+    def metric_spans(self) -> tuple[Span, ...]:
+        """Return the spans with metrics, which reach back for hours."""
+        return self._spans(METRIC_HISTORY_S)
+
+    def _spans(self, history_s: int) -> tuple[Span, ...]:
         week_ago = self.opened_s - WEEK_S
         return (
-            Span(week_ago - HISTORY_S, week_ago + HISTORY_S),
-            Span(self.opened_s - HISTORY_S, self.opened_s + 366 * 86400),
+            Span(week_ago - history_s, week_ago + HISTORY_S),
+            Span(self.opened_s - history_s, self.opened_s + 366 * 86400),
         )
 
 
