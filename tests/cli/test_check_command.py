@@ -134,6 +134,31 @@ def test_failed_first_starts_with_what_was_red(shop: CommandLine, server: Target
     assert server.seen == ["GET /status/500", "GET /ok", "GET /fine"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("check",), 1),
+        (("check", "--ndjson"), 1),
+        (("check", "--dry-run"), 0),
+        (("list",), 0),
+        (("explain", "c/größe"), 0),
+        (("validate",), 0),
+        (("check", "--help"), 0),
+    ],
+)
+def test_an_ascii_stdout_escapes_and_changes_no_exit_code(
+    arguments: tuple[str, ...], code: int, shop: CommandLine, server: Target
+) -> None:
+    shop.write("checks/c.toml", check("größe", "status/500", 'title = "Größe ✔ 日本"') + OK)
+    ended = shop.run(*arguments, environ={"PYTHONIOENCODING": "ascii"})
+    assert ended.code == code, ended.said
+    assert ended.out
+    # Everything else is written as UTF-8, whatever the terminal's encoding.
+    if arguments == ("check",):
+        assert "Gr\\xf6\\xdfe \\u2714 \\u65e5\\u672c" in ended.out
+        assert ended.out.isascii()
+
+
 def test_fail_fast_starts_nothing_more_and_is_no_pass(shop: CommandLine, server: Target) -> None:
     shop.write("checks/c.toml", BAD + OK)
     ended = shop.run("check", "--jobs", "1", "--fail-fast", "--json")

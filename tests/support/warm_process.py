@@ -172,7 +172,8 @@ def _leave(code: int) -> NoReturn:
 
 
 def _text(number: int, errors: str) -> Any:
-    return io.TextIOWrapper(io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding="utf-8", errors=errors)
+    encoding = os.environ.get("PYTHONIOENCODING") or "utf-8"
+    return io.TextIOWrapper(io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding=encoding, errors=errors)
 
 
 if __name__ == "__main__":
