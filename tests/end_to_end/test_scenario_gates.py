@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.demo.shop.scenario import load
+from prodwatch.demo.aws.faults import Fault
+from prodwatch.demo.shop.scenario import Scenario, load
 from prodwatch.demo.shop.shop import Shop
 from prodwatch.model.result import RunResult
+from prodwatch.model.status import Status
 from prodwatch.session.gate import GateOptions, GateState, live_gate
 from prodwatch.settings import Project, load_project
 from prodwatch.settings.project_lookup import demo_root
@@ -25,13 +27,14 @@ pytestmark = pytest.mark.slow
 BAKE_S = 600.0
 
 
-async def watch(name: str) -> tuple[RunResult, list[GateState]]:
+async def watch(scenario: Scenario, *faults: Fault) -> tuple[RunResult, list[GateState]]:
     """Run one gate on a scenario that is held during its release; return its document and its looks."""
     clock = IdleClock()
-    shop = Shop(load(name), at="during", wall=lambda: clock.now().timestamp(), sleep=clock.sleep)
+    shop = Shop(scenario, at="during", wall=lambda: clock.now().timestamp(), sleep=clock.sleep)
     url = await shop.start()
     try:
         await shop.ready()
+        shop.aws.faults.add(*faults)
         loaded = load_project(root=demo_root(), env="demo", environ=os.environ)
         aws = replace(loaded.environment.aws, endpoint_url=url, profile="")
         environment = replace(loaded.environment, aws=aws, demo=None)
@@ -51,7 +54,7 @@ def test_a_staged_release_of_ten_minutes_ends_in_the_verdict_that_it_deserves(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "demo")
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(tmp_path))
-    result, looks = run_idle(watch(scenario))
+    result, looks = run_idle(watch(load(scenario)))
     assert result.verdict.exit_code == code, result.verdict
     assert result.release is not None
     assert (result.release.version, result.release.previous) == ("42", "41")
@@ -59,3 +62,22 @@ def test_a_staged_release_of_ten_minutes_ends_in_the_verdict_that_it_deserves(
     assert errors.canary.requests > 1000
     # Nothing is green before the bake has ended.
     assert not any(each.decision.verdict.status == "pass" for each in looks if each.phase in {"resolve", "settle"})
+
+
+def test_a_slower_release_whose_logs_are_denied_fails_by_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "demo")
+    monkeypatch.setenv("PRODWATCH_STATE_DIR", str(tmp_path))
+    good = load("good")
+    usual = good.of("42")
+    slower = replace(usual, latency_ms=tuple((share, 1.5 * ms) for share, ms in usual.latency_ms))
+    scenario = replace(good, behaviour={**good.behaviour, "42": slower})
+    denied = Fault(operation="logs:FilterLogEvents", kind="access_denied")
+    result, _ = run_idle(watch(scenario, denied))
+    assert result.verdict.exit_code == 1, result.verdict
+    latency = next(each for each in result.comparisons if each.kind == "latency")
+    assert (latency.status, latency.basis, latency.gate) == (Status.FAIL, "counts", True)
+    assert "by count because its log group cannot be read" in (latency.message or "")
+    assert latency.id in {each.id for each in result.verdict.blocking}
+    errors = next(each for each in result.comparisons if each.kind == "errors")
+    assert errors.status is not Status.FAIL
