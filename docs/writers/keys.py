@@ -9,8 +9,13 @@ from textual.dom import DOMNode
 
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.bound_keys import EVERYWHERE, PLACES, bindings_of
+from prodwatch.tui.replay_app import ReplayApp
 
-SECTIONS: tuple[tuple[str, tuple[type[DOMNode], ...]], ...] = (("Everywhere", (ProdwatchApp, *EVERYWHERE)), *PLACES)
+SECTIONS: tuple[tuple[str, tuple[type[DOMNode], ...]], ...] = (
+    ("Everywhere", (ProdwatchApp, *EVERYWHERE)),
+    *PLACES,
+    ("A replay, on every screen", (ReplayApp,)),
+)
 _HEAD = """# Keys
 
 Every key has an id. Map an id to other keys in `dashboard.toml` in your configuration folder:

@@ -11,8 +11,7 @@ from itertools import chain
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from prodwatch.tui.keymap import APP_BINDINGS
-from prodwatch.tui.replay_app import ReplayApp
+from prodwatch.tui.keymap import APP_BINDINGS, REPLAY_BINDINGS
 from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.logs import LogsScreen
@@ -37,7 +36,6 @@ PLACES: tuple[tuple[str, tuple[type[DOMNode], ...]], ...] = (
     ("A trace, opened", (TraceScreen,)),
     ("Chart", (ChartPanel,)),
     ("Timeline", (TimelineScreen,)),
-    ("A replay, on every screen", (ReplayApp,)),
     ("A replay, with the focus on its time line", (ReplayBar,)),
     ("While typing a filter", (FilterLine,)),
 )
@@ -53,4 +51,4 @@ def bindings_of(*classes: type[DOMNode]) -> Iterator[Binding]:
 def known_ids() -> frozenset[str]:
     """Return every id a keymap may name."""
     classes = [*EVERYWHERE, *chain.from_iterable(place for _, place in PLACES)]
-    return frozenset(binding.id or "" for binding in (*APP_BINDINGS, *bindings_of(*classes)))
+    return frozenset(binding.id or "" for binding in (*APP_BINDINGS, *REPLAY_BINDINGS, *bindings_of(*classes)))
