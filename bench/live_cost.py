@@ -98,7 +98,7 @@ class MeteredAws(ScriptedAws):
         self.meter.admit(service, operation, units)
         answer = await super().call(service, operation, params, **more)
         bucket.accepted()
-        told = response_units(name, answer)
+        told = response_units(name, asked, answer)
         self.meter.add(name, told)
         self.usd[name] += self.meter.price_usd(name) * (units + told)
         # The meter has counted them; their parameters need not be kept.
