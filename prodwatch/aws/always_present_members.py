@@ -38,6 +38,7 @@ ALWAYS: Mapping[str, tuple[str, ...]] = {
         f"deploymentsInfo[].{member}" for member in ("deploymentId", "status", "createTime", "creator")
     ),
     "codedeploy:GetDeployment": ("deploymentInfo.status",),
+    "codedeploy:GetDeploymentGroup": ("deploymentGroupInfo.deploymentGroupName",),
     "codedeploy:GetDeploymentTarget": (
         "deploymentTarget.lambdaTarget?.lambdaFunctionInfo.functionName",
         "deploymentTarget.lambdaTarget?.lambdaFunctionInfo.functionAlias",

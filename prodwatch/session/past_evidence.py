@@ -237,7 +237,9 @@ class PastEvidenceReader:
                 self._note("release", f"CodeDeploy: {outcome.message}")
         for id_ in unknown_steps(deployments):
             self._note("release", f"GetDeploymentConfig: the steps of deployment {id_} could not be read")
-        return [await self._release(each, deployments) for each in environment.functions]
+        releases = [await self._release(each, deployments) for each in environment.functions]
+        self._note("release", *self._rollback.unread())
+        return releases
 
     async def _release(self, function: FunctionTarget, deployments: Sequence[Deployment]) -> _Release:
         engine = self._engine

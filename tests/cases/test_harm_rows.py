@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from prodwatch.aws.interface import AwsError
+from prodwatch.cli.dashboard import run_dashboard
+from prodwatch.cli.options import Common
+from prodwatch.cli.project import load
 from prodwatch.demo.aws import Fault
 from prodwatch.model.check import Poll
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
@@ -26,6 +30,7 @@ from prodwatch.sources.supervisor import Supervisor
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.definitions import flow, step
+from prodwatch.tui.app import ProdwatchApp
 from tests.support.case_project import CaseProject
 from tests.support.command_line import PATIENCE_S, finished
 from tests.support.forged_aws import World, replaced
@@ -73,6 +78,31 @@ def running(project: CaseProject, *options: str) -> Iterator[subprocess.Popen[by
 
 def journals(project: CaseProject) -> list[Path]:
     return list((project.home / "state").rglob("*.journal"))
+
+
+def test_C1_leaving_the_dashboard_cleans_up_before_the_command_ends(
+    project: CaseProject, web: RawWeb, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrived, _ = web.hold("/look")
+    project.write("checks/c.toml", TRAVELS)
+    for name, value in project.environ.items():
+        monkeypatch.setenv(name, value)
+    run_async = ProdwatchApp.run_async
+
+    async def leave(pilot: Pilot[object]) -> None:
+        assert await asyncio.to_thread(arrived.acquire, timeout=PATIENCE_S), "the check never began"
+        await pilot.press("q")
+
+    async def headless(app: ProdwatchApp) -> None:
+        await run_async(app, headless=True, auto_pilot=leave)
+
+    monkeypatch.setattr(ProdwatchApp, "run_async", headless)
+    common = Common(root=project.project)
+    code = run_dashboard(load(common, quiet=True), common, demo=None)
+    assert web.seen == ["PUT /row", "GET /look", "DELETE /row"]
+    assert "travels: cleaned up" in capsys.readouterr().err
+    assert not journals(project)
+    assert code == 0
 
 
 @pytest.mark.slow  # a terminal and a process

@@ -41,11 +41,10 @@ OPTIONAL = frozenset(
     {
         "xray:GetIndexingRules",
         "codedeploy:GetDeploymentConfig",
-        "codedeploy:GetDeploymentGroup",
         "lambda:GetFunctionConfiguration",
     }
 )
-"""Operations that only add a detail to what their source reads; an unread deployment group is named by the release."""
+"""Operations that only add a detail to what their source reads."""
 
 
 @pytest_asyncio.fixture

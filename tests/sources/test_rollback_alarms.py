@@ -92,6 +92,27 @@ async def test_a_group_that_cannot_be_read_keeps_its_alarms_and_says_why() -> No
     assert rollback is not None
     assert (rollback.alarms, rollback.unread) == (("pay errors",), "codedeploy:GetDeploymentGroup failed")
     assert source.rollback_targets() == (AlarmTarget(names=("pay errors",)),)
+    assert source.unread() == ("alarms of deployment group pay: codedeploy:GetDeploymentGroup failed",)
+
+
+async def test_a_group_that_was_never_read_leaves_the_release_unread_until_it_is() -> None:
+    source, aws, _ = released(WATCHED)
+    answer = aws.placed.pop("codedeploy:GetDeploymentGroup")
+    aws.fail("codedeploy:GetDeploymentGroup", Reason.API_ERROR)
+    await source.poll()
+    assert source.rollback_targets() == ()
+    assert source.unread() == ("alarms of deployment group pay: codedeploy:GetDeploymentGroup failed",)
+    aws.placed["codedeploy:GetDeploymentGroup"] = answer
+    await source.poll()
+    assert (source.rollback_targets(), source.unread()) == ((AlarmTarget(names=("pay errors",)),), ())
+
+
+async def test_a_group_that_was_deleted_has_no_alarm() -> None:
+    source, aws, _ = released(WATCHED)
+    del aws.placed["codedeploy:GetDeploymentGroup"]
+    aws.fail("codedeploy:GetDeploymentGroup", Reason.API_ERROR, "DeploymentGroupDoesNotExistException")
+    assert (await state(source)).rollback == RollbackAlarms(group="pay", enabled=False, rolls_back=False)
+    assert source.unread() == ()
 
 
 def alarms(aws: ScriptedAws, *own: AlarmTarget, rollback: tuple[AlarmTarget, ...] | None = None) -> AlarmSource:

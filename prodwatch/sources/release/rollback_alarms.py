@@ -20,6 +20,8 @@ from prodwatch.sources.release.release_state import Deployment
 EVERY_S = 60.0
 """Pause between reads of one group."""
 _STOPPED_BY_ALARM = "DEPLOYMENT_STOP_ON_ALARM"
+_GONE = frozenset({"DeploymentGroupDoesNotExistException", "ApplicationDoesNotExistException"})
+"""Error codes for a group that was deleted after its deployment: it has no alarm."""
 
 
 class _Group(NamedTuple):
@@ -58,11 +60,24 @@ class RollbackAlarmReader:
         except AwsError as error:
             if error.reason is Reason.LIMIT:
                 raise
-            retry_s = now_s + (DENIED_EVERY_S if error.reason is Reason.ACCESS_DENIED else EVERY_S)
-            last = known or _Group(retry_s, RollbackAlarms(group=self._clean(deployment.group)))
-            group = last._replace(due_s=retry_s, alarms=replace(last.alarms, unread=error.message))
+            # A source with an unread group proves nothing, so the next poll tries again.
+            retry_s = now_s + (DENIED_EVERY_S if error.reason is Reason.ACCESS_DENIED else 0.0)
+            if error.code in _GONE:
+                gone = RollbackAlarms(group=self._clean(deployment.group), enabled=False, rolls_back=False)
+                group = _Group(now_s + EVERY_S, gone)
+            else:
+                last = known or _Group(retry_s, RollbackAlarms(group=self._clean(deployment.group)))
+                group = last._replace(due_s=retry_s, alarms=replace(last.alarms, unread=error.message))
         self._groups[key] = group
         return group.alarms
+
+    def unread(self) -> tuple[str, ...]:
+        """Return one sentence per group that could not be read the last time: an alarm that is not known may fire."""
+        return tuple(
+            f"alarms of deployment group {group.alarms.group}{f' in {place}' if place else ''}: {group.alarms.unread}"
+            for (place, _, _), group in self._groups.items()
+            if group.alarms.unread is not None
+        )
 
     def targets(self) -> tuple[AlarmTarget, ...]:
         """Return the alarms of the groups read so far, as gate alarms."""

@@ -114,6 +114,7 @@ class ReleaseSource(PollingSource):
         notes = [
             *self._notes,
             *dict.fromkeys((*errors, *parts)),
+            *self._rollback.unread(),
             *self._configurations.unread(),
             *self._ordered_sources.notes(),
             *(stack.note() for stack in self._stacks),
@@ -121,10 +122,10 @@ class ReleaseSource(PollingSource):
         return "; ".join(filter(None, notes)) or None
 
     def unread(self) -> tuple[str, ...]:
-        """Return the errors of functions that could not be read, and of CodeDeploy."""
+        """Return the errors of functions that could not be read, of CodeDeploy and of AppConfig."""
         parts = [part for reading in self._readings.values() for part in reading.unread]
         deployments = dict.fromkeys((*self._deployment_errors.values(), *parts))
-        return (*self._notes, *deployments, *self._configurations.unread())
+        return (*self._notes, *deployments, *self._rollback.unread(), *self._configurations.unread())
 
     def versions_of(self, function: FunctionTarget) -> FunctionVersions:
         """Return the known versions of a function and its traffic shifts, for the metric source."""
