@@ -5,6 +5,7 @@ The limits are written out here, so that a changed one fails.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -74,11 +75,12 @@ def test_a_result_holds_500_values_and_counts_the_rest() -> None:
 def test_a_result_holds_40_levels_and_describes_the_next() -> None:
     assert to_json(nested(40)) == nested(40)
     assert to_json(nested(41)) == nested(40, "… (an array of 1 element)")
-    objects, expected = {"k": 1}, "… (an object of 1 key)"
+    objects: Any = {"k": 1}
+    expected: Any = "… (an object of 1 key)"
     for _ in range(40):
         objects, expected = {"k": objects}, {"k": expected}
     assert to_json(objects) == expected
-    assert to_json({"k": objects["k"]["k"]}) == {"k": objects["k"]["k"]}
+    assert to_json(objects["k"]) == objects["k"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,7 @@ def test_a_result_holds_40_levels_and_describes_the_next() -> None:
         (nested(35), "[" * 35 + "1" + "]" * 35),
         (nested(36), "an array of 1 element"),
         (None, "null"),
+        ("ä", '"ä"'),
     ],
 )
 def test_a_message_quotes_up_to_72_characters_and_describes_more(value: Any, text: str) -> None:
@@ -134,6 +137,9 @@ def test_texts_are_quoted_as_they_read_back() -> None:
     ]
     assert literal_text({"a": [b"x" * 1_000, "it's", True, None]}) == "{'a': [(1,000 bytes), \"it's\", true, null]}"
     assert json_text({"ä": ["é", False, Decimal("1.10"), b"x"]}) == '{"ä":["é",false,1.10,"x"]}'
+    zone = timezone(timedelta(hours=1))
+    assert text_of(datetime(2026, 1, 15, 12, tzinfo=UTC)) == "2026-01-15T12:00:00Z"
+    assert text_of(datetime(2026, 1, 15, 12, tzinfo=zone)) == "2026-01-15T12:00:00+01:00"
     assert [text_of(each) for each in (True, False, None, "x")] == ["true", "false", "null", "x"]
 
 
@@ -231,6 +237,7 @@ def test_40_entries_are_shown_and_more_end_in_a_note() -> None:
         ({"a": [1, 2]}, {"a": [1]}, "- a[1]: 2"),
         ([], [None], "+ [0]: null"),
         ([1], [1.0], None),
+        ([{"a": 1}], [{"a": 1, "b": 2}], "+ [0].b: 2"),
     ],
 )
 def test_a_difference_of_json_names_the_path(expected: Any, actual: Any, shown: str | None) -> None:

@@ -53,7 +53,7 @@ def gate(*checks: Any, **changes: Any) -> Facts:
         (facts(A, check("b", WARN)), "1 of 2 checks degraded, 1 passed."),
         (facts(A, B, check("c", WARN), check("d", SKIP)), "1 of 4 checks degraded, 2 passed, 1 skipped."),
         (facts(A, signals=(signal(WARN),)), "metric p95 degraded."),
-        (facts(A, signals=(signal(WARN, message="x"), signal(WARN))), "metric p95 degraded: x"),
+        (facts(A, signals=(signal(WARN, message="x"), signal(WARN, id="q"))), "metric p95 degraded: x"),
         (facts(check("a", SKIP)), "Nothing was measured: the only check was skipped, a: because a"),
         (
             facts(check("a", SKIP), check("b", SKIP)),
@@ -92,7 +92,7 @@ def gate(*checks: Any, **changes: Any) -> Facts:
         (facts(A, sources=(source("alarms", unread=("x", "y")),)), "alarms cannot be read as a whole: x; y."),
         (gate(A, comparisons=(WORSE,)), "The new version is worse: errors 5.1 % against 0.1 %."),
         (
-            gate(A, comparisons=(WORSE, comparison(FAIL, "duration", evidence=0.1))),
+            gate(A, comparisons=(WORSE, comparison(FAIL, "latency", evidence=0.1))),
             "The new version is worse: errors 5.1 % against 0.1 % (and 1 more).",
         ),
         (
@@ -100,7 +100,7 @@ def gate(*checks: Any, **changes: Any) -> Facts:
             "The new version is worse: KeyError 'tenant': 5 requests, 0.4 % of the new version.",
         ),
         (
-            gate(A, comparisons=(WORSE, comparison(FAIL, "duration")), signatures=(signature(FAIL),)),
+            gate(A, comparisons=(WORSE, comparison(FAIL, "latency")), signatures=(signature(FAIL),)),
             "The new version is worse: errors 5.1 % against 0.1 % (and 2 more).",
         ),
         (gate(A, comparisons=(comparison(UNSURE),)), "Harm is not excluded: errors 5.1 % against 0.1 %."),
@@ -111,6 +111,17 @@ def gate(*checks: Any, **changes: Any) -> Facts:
         ),
         (gate(A, not_compared=(MOVING,)), "No request since the release has been compared yet: f."),
         (gate(A, not_measured=("x y", "z")), "x y."),
+        (gate(A, releases=(replace(BACK, function="g"), BACK)), "g: version 42 rolled back."),
+        (
+            facts(
+                A, sources=tuple(source(name, SourcePhase.FAILED, message="denied") for name in ("alarms", "metrics"))
+            ),
+            "alarms cannot be read: denied.",
+        ),
+        (
+            facts(A, sources=tuple(source(name, SourcePhase.STARTING, age_s=None) for name in ("alarms", "metrics"))),
+            "Not read yet: alarms, metrics.",
+        ),
         (gate(A, coverage=coverage(served=3)), "Too few routes: judged on 3 of 9 routes, 97 % of traffic."),
         (gate(A, coverage=coverage(served=9)), "1 of 1 check passed; judged on 9 of 9 routes, 97 % of traffic."),
         (gate(A, coverage=coverage(served=9), final=False), "1 of 1 check passed."),
