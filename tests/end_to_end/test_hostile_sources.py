@@ -48,8 +48,8 @@ WAIT_S = 60.0
 """Longest wait for a source's next word."""
 MAX_BATCHES = 400
 """Batches after which a source has had its chance to notice, or to come back."""
-DETAILS = frozenset({"cloudwatch:DescribeAlarmHistory"})
-"""Operations that add a detail which no verdict rests on: its source says that it is missing."""
+DETAILS = frozenset({"cloudwatch:DescribeAlarmHistory", "lambda:ListEventSourceMappings"})
+"""Operations that add a detail which the verdict on checks does not rest on: its source says that it is missing."""
 TOLERATED = OPTIONAL | {"xray:GetTraceSegmentDestination"}
 """Operations that an endpoint may refuse to know without a word of the source."""
 EVENTS = 20
