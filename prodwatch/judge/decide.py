@@ -313,6 +313,12 @@ def _degraded(evidence: Evidence) -> Finding | None:
     return Finding(rule=Rule.DEGRADED, status=Status.DEGRADED, checks=checks, signals=signals, comparisons=comparisons)
 
 
+def _reading_window(evidence: Evidence) -> Finding | None:
+    """Find a window up to now that is not read to its end: what is not read yet may be trouble."""
+    window = evidence.facts.window
+    return Finding(rule=Rule.READING_WINDOW, status=Status.INCONCLUSIVE) if window and window.reading else None
+
+
 def _worse_figures(evidence: Evidence) -> Finding | None:
     window = evidence.facts.window
     if window is None or not window.worse_figures:
@@ -346,6 +352,7 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _sources_in(Rule.SOURCE_UNREAD, SourceState.UNREAD),
     _sources_in(Rule.SOURCE_STALE, SourceState.STALE),
     _all_skipped,
+    _reading_window,
     _unconfirmed,
     _too_few_rounds,
     _not_compared,

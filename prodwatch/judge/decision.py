@@ -71,6 +71,7 @@ class Rule(StrEnum):
     """Only advisory checks are selected."""
     PASSED = "passed"
     READING_WINDOW = "reading window"
+    """Parts of the window that triage asks about have not been read to their end."""
     INCIDENTS_THEN = "incidents then"
     """Alarms fired or deployments went wrong in a window that has ended."""
     TROUBLE_THEN = "trouble then"

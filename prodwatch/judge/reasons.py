@@ -147,6 +147,10 @@ def _blocking_by_rule(evidence: Evidence, finding: Finding) -> list[Blocking]:
             *found,
             *(Blocking(kind="comparison", id=each, status=finding.status, message=message) for each in names),
         ]
+    if finding.rule is Rule.READING_WINDOW:
+        message = "the window has not been read to its end"
+        reading = _window(evidence).reading
+        return [Blocking(kind="source", id=each, status=finding.status, message=message) for each in reading]
     if finding.coverage is not None:
         message = finding.coverage.message
         found.append(Blocking(kind="run", id="coverage", status=finding.status, message=message))

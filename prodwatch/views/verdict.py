@@ -480,6 +480,13 @@ def _then(title: str) -> Callable[[_Wording, Finding], _Words]:
     return words
 
 
+def _reading_window(wording: _Wording, headline: Finding) -> _Words:
+    window = wording.facts.window
+    if window is None or window.ended:
+        return _then("WAITING · reading the window")(wording, headline)
+    return _Words("WAITING · reading the window", (f"still reading {', '.join(window.reading)}",))
+
+
 def _worse(wording: _Wording, headline: Finding) -> _Words:
     if wording.decision.advice == "roll back":
         title = "roll back"
@@ -528,7 +535,7 @@ WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.WORSE_FIGURES: _worse_figures,
     Rule.ADVISORY_ONLY: _advisory_only,
     Rule.PASSED: _green,
-    Rule.READING_WINDOW: _then("WAITING · reading the window"),
+    Rule.READING_WINDOW: _reading_window,
     Rule.INCIDENTS_THEN: _then("NOT HEALTHY THEN"),
     Rule.TROUBLE_THEN: _then("TROUBLE THEN"),
     Rule.UNSEEN_THEN: _then("UNSURE · not everything can be seen"),

@@ -250,6 +250,13 @@ RULES = [
         facts(A, signals=(signal(WARN, gate=False),)),
     ),
     (
+        "the window up to now is not read to its end",
+        facts(A, window=WindowFact(ended=False, reading=("logs",))),
+        "inconclusive",
+        Rule.READING_WINDOW,
+        facts(A, window=WindowFact(ended=False)),
+    ),
+    (
         "figures that got worse",
         facts(A, window=WindowFact(ended=False, worse_figures=("x",))),
         "degraded",
@@ -456,7 +463,7 @@ def test_what_is_not_known_to_be_good_is_not_green(
 
 def test_every_rule_that_keeps_a_session_from_green_is_in_the_table() -> None:
     green = {Rule.PASSED, Rule.ADVISORY_ONLY}
-    of_ended_windows = {Rule.READING_WINDOW, Rule.INCIDENTS_THEN, Rule.TROUBLE_THEN, Rule.UNSEEN_THEN, Rule.QUIET_THEN}
+    of_ended_windows = {Rule.INCIDENTS_THEN, Rule.TROUBLE_THEN, Rule.UNSEEN_THEN, Rule.QUIET_THEN}
     assert {each[3] for each in RULES} == set(Rule) - green - of_ended_windows - {Rule.INTERRUPTED}
 
 
