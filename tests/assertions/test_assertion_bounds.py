@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from prodwatch.assertions import diff
+from prodwatch.assertions.literals_and_templates import UNITS
 from prodwatch.assertions.quantities import NoQuantityError, read_quantity, unit_behind
 from prodwatch.assertions.value_format import (
     canonical_text,
@@ -160,6 +161,13 @@ def changed(lines: list[str], *numbers: int) -> str:
         ((11,), ["@@ line 11 @@", "  line 9", "  line 10", "- line 11", "+ X", "  line 12"]),
         ((12,), ["@@ line 12 @@", "  line 10", "  line 11", "- line 12", "+ X"]),
         (
+            (8, 12),
+            [
+                *("@@ line 8 @@", "  line 6", "  line 7", "- line 8", "+ X"),
+                *("  line 9", "  line 10", "  line 11", "- line 12", "+ X"),
+            ],
+        ),
+        (
             (3, 8),
             [
                 *("@@ line 3 @@", "  line 1", "  line 2", "- line 3", "+ X"),
@@ -237,6 +245,8 @@ def test_40_entries_are_shown_and_more_end_in_a_note() -> None:
         ({"a": [1, 2]}, {"a": [1]}, "- a[1]: 2"),
         ([], [None], "+ [0]: null"),
         ([1], [1.0], None),
+        ({"a": {"b": 1}}, {"a": 1}, '- a: {"b":1}\n+ a: 1'),
+        ({"a": [1]}, {"a": 1}, "- a: [1]\n+ a: 1"),
         ([{"a": 1}], [{"a": 1, "b": 2}], "+ [0].b: 2"),
     ],
 )
@@ -278,6 +288,7 @@ def test_a_partial_difference_names_lacking_elements_only() -> None:
         ("2026-01-15T12:00:00.123456000Z", None, 30),
         ("2026-01", None, "`2026-01` is not a complete time; write one like 2026-01-15T12:00:00Z"),
         ("5-3", None, "`5-3` is not a number; numbers look like 5, -3, 0.25, 1e6, 300ms, 10kB or 5%"),
+        ("5xy", None, f"`5xy` has an unknown unit; units are {', '.join(UNITS)}"),
         ("?", None, "`?` is not a number; numbers look like 5, -3, 0.25, 1e6, 300ms, 10kB or 5%"),
         ("007", None, "`007` is not a number; numbers look like 5, -3, 0.25, 1e6, 300ms, 10kB or 5%"),
     ],

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from prodwatch.judge.decide import decide
 from prodwatch.judge.facts import Facts
+from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
 from tests.support.verdict_facts import check, comparison, coverage, facts, signal, signature, source
@@ -110,6 +111,28 @@ def gate(*checks: Any, **changes: Any) -> Facts:
             "Harm is not excluded: the two versions of f, g were not compared.",
         ),
         (gate(A, not_compared=(MOVING,)), "No request since the release has been compared yet: f."),
+        (facts(A, check("b", None), check("c", None)), "First round not finished: 2 of 3 checks, first b."),
+        (
+            gate(A, comparisons=(comparison(UNSURE), comparison(UNSURE, "latency"))),
+            "Harm is not excluded: errors 5.1 % against 0.1 %.",
+        ),
+        (
+            gate(A, comparisons=(comparison(PASS), *(comparison(WARN, "error_lines", message=text) for text in "xy"))),
+            "x.",
+        ),
+        (facts(A, refused=Blocking(kind="run", id="account", status=ERROR, message="other account")), "other account"),
+        (
+            facts(A, refused=Blocking(kind="run", id="account", status=ERROR, message=None)),
+            "The run could not measure anything.",
+        ),
+        (
+            facts(check("a", None), sources=(source("session", SourcePhase.FAILED, message="no network"),)),
+            "no network",
+        ),
+        (
+            facts(check("a", None), sources=(source("session", SourcePhase.FAILED),)),
+            "The session could not be started.",
+        ),
         (gate(A, not_measured=("x y", "z")), "x y."),
         (gate(A, releases=(replace(BACK, function="g"), BACK)), "g: version 42 rolled back."),
         (
@@ -210,6 +233,14 @@ NOT_COMPARED = "the two versions were not compared"
         ),
         (facts(A, signals=(signal(FAIL, gate=False),)), []),
         (facts(A, signals=(signal(WARN),)), []),
+        (
+            facts(A, sources=(source("alarms", SourcePhase.STARTING, age_s=None),)),
+            [("source", "alarms", "inconclusive", "not read yet")],
+        ),
+        (
+            facts(A, sources=(source("alarms", SourcePhase.FAILED, message="denied"),)),
+            [("source", "alarms", "inconclusive", "alarms cannot be read: denied")],
+        ),
         (gate(A, comparisons=(comparison(PASS), comparison(WARN, "error_lines"))), []),
         (gate(A, not_measured=("x", "y")), [("run", "bake", "inconclusive", "x; y")]),
         (
