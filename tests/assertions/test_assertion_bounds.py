@@ -301,6 +301,7 @@ def test_quantities_end_and_fail_where_they_say(source: str, value: Any, end: in
         return
     constant, position = read_quantity(source, 0)
     assert position == end
+    assert constant.text == source[:position]
     if value is not None:
         assert constant.value == value
 

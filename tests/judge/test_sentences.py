@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.judge.decide import decide
-from prodwatch.judge.facts import Facts
+from prodwatch.judge.facts import Facts, WindowFact
 from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
@@ -175,6 +175,22 @@ def gate(*checks: Any, **changes: Any) -> Facts:
 )
 def test_the_sentence_of_a_verdict(given: Facts, sentence: str) -> None:
     assert decide(given).verdict.reason == sentence
+
+
+@pytest.mark.parametrize(
+    ("window", "sentence"),
+    [
+        (WindowFact(ended=True, incidents=("x", "y", "z"), worse_figures=("w",)), "x."),
+        (WindowFact(ended=True, other_trouble=("x", "y"), worse_figures=("z",)), "x."),
+        (WindowFact(ended=True, worse_figures=("x", "y", "z")), "x."),
+        (WindowFact(ended=True, unseen=("x", "y")), "Not seen: x; y."),
+        (WindowFact(ended=True, reading=("x",)), "The window is still being read."),
+        (WindowFact(ended=True), "No trouble was seen, but no check was run then."),
+        (WindowFact(ended=False, worse_figures=("x", "y", "z")), "Figures got worse: x."),
+    ],
+)
+def test_the_sentence_about_a_window_names_the_first_of_what_was_seen(window: WindowFact, sentence: str) -> None:
+    assert decide(facts(A, window=window, sources=(source(),))).verdict.reason == sentence
 
 
 @pytest.mark.parametrize(
