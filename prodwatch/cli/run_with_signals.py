@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,12 +15,13 @@ from msgspec.structs import replace
 from prodwatch.cli.options import Common
 from prodwatch.cli.recording_options import Recording, report_recording
 from prodwatch.cli.stderr import can_redraw, say, say_in_handler
-from prodwatch.clock import AwsClock
+from prodwatch.clock import AwsClock, Clock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import RunEvent
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import RunResult
+from prodwatch.model.status import Reason
 from prodwatch.session.engine import Engine, open_engine
 from prodwatch.text.redact import Redactor
 
@@ -53,6 +55,7 @@ class RunSignals:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._words = ""
         self._kept_words = "the run ends as soon as it has started"
+        self._on_kept: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         for number in HANDLED:
@@ -78,6 +81,17 @@ class RunSignals:
             self._loop.call_soon(cancel, number)
         self._kept = []
 
+    @contextmanager
+    def shortening(self, end: Callable[[], object]) -> Iterator[None]:
+        """Context that `end` ends early: it is called once a signal is kept, in the running event loop."""
+        self._loop, self._on_kept = asyncio.get_running_loop(), end
+        if self._kept:
+            self._loop.call_soon(end)
+        try:
+            yield
+        finally:
+            self._on_kept = None
+
     def detach(self) -> None:
         """Keep signals again: the work is done, and its result is about to be written."""
         self._cancel = None
@@ -97,6 +111,8 @@ class RunSignals:
             self._delivered = True
         elif not self._kept:
             self._kept.append(number)
+            if self._on_kept is not None and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._on_kept)
             say_in_handler(f"interrupted: {self._kept_words}; a second interruption ends prodwatch at once")
         else:
             # The start is stuck, or the reader of the result takes no more of it.
@@ -128,11 +144,18 @@ def run_to_end(
     # A run creates little cyclic garbage and the process ends soon: frequent collections only cost time.
     gc.set_threshold(100_000, 50, 100)
 
+    since_s = clock.monotonic_s()
+
     async def main() -> RunResult:
         async with open_engine(
-            project, listener=recorded or listener, demo=demo_target(project, common), clock=clock, redactor=redactor
+            project,
+            listener=recorded or listener,
+            demo=demo_target(project, common),
+            clock=clock,
+            redactor=redactor,
+            reading=lambda abandon: _bounded_reading(abandon, signals, clock, options.deadline_s, since_s),
         ) as engine:
-            result = await under_signals(engine.runner.run(chosen, options), signals)
+            result = await under_signals(engine.runner.run(chosen, options, since_s=since_s), signals)
             if afterwards is not None and result.verdict.status != "aborted":
                 await afterwards(engine, result)
             return result
@@ -143,6 +166,27 @@ def run_to_end(
     finally:
         if recorder is not None:
             report_recording(recorder.close())
+
+
+@contextmanager
+def _bounded_reading(
+    abandon: Callable[[Reason], None], signals: RunSignals, clock: Clock, deadline_s: float | None, since_s: float
+) -> Iterator[None]:
+    """Context of a reading before the run, which the first signal and the run's deadline end."""
+
+    async def expire(left_s: float) -> None:
+        await clock.sleep(left_s)
+        abandon(Reason.DEADLINE)
+
+    timer = None
+    if deadline_s is not None:
+        timer = asyncio.create_task(expire(deadline_s - (clock.monotonic_s() - since_s)))
+    try:
+        with signals.shortening(lambda: abandon(Reason.INTERRUPTED)):
+            yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 async def under_signals(work: Any, signals: RunSignals) -> RunResult:

@@ -56,14 +56,17 @@ def gating_unfilled(environment: Environment) -> tuple[UnfilledTarget, ...]:
 
 
 def unfilled_signals(environment: Environment) -> list[SignalResult]:
-    """Return the gating metrics and alarms whose names have no value, each as an error."""
+    """Return the gating metrics and alarms whose names have no value, with the status of that."""
     results: list[SignalResult] = []
     for each in gating_unfilled(environment):
         if isinstance(each.target, MetricTarget):
-            results.append(unread_metric(each.target, each.message, each.reason))
+            unread = [unread_metric(each.target, each.message, each.reason)]
         elif each.target is not None:
-            results += unread_alarms(each.target, each.message, each.reason)
-    return [replace(result, status=Status.ERROR) for result in results]
+            unread = list(unread_alarms(each.target, each.message, each.reason))
+        else:
+            continue
+        results += (replace(result, status=each.status) for result in unread)
+    return results
 
 
 def _gates(target: MetricTarget | AlarmTarget) -> bool:

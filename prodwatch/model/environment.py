@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place, PlaceNames, writers_of
-from prodwatch.model.status import Reason
+from prodwatch.model.status import Reason, Status
 
 
 class _Located(Protocol):
@@ -313,6 +313,12 @@ class UnfilledTarget(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
     target: MetricTarget | AlarmTarget | None = None
     """The table of a metric or of alarms, as written."""
+
+    @property
+    def status(self) -> Status:
+        """Status of what depends on the table: `inconclusive` when the run ended before the value was read."""
+        ended = self.reason in {Reason.DEADLINE, Reason.INTERRUPTED}
+        return Status.INCONCLUSIVE if ended else Status.ERROR
 
     @property
     def sentence(self) -> str:

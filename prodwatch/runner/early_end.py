@@ -22,18 +22,27 @@ class EarlyEnd:
     The first cancellation and the deadline end what has not finished; cleanups end with the second cancellation.
     """
 
-    def __init__(self, clock: Clock, deadline_s: float | None) -> None:
+    def __init__(self, clock: Clock, deadline_s: float | None, *, since_s: float | None = None) -> None:
+        """Prepare; the deadline counts from `since_s` (monotonic seconds), or from `guard` when that is None."""
         self.stop = StopSignal()
         self.exit_code: int | None = None
         """Exit code of an interrupted run; None without an interruption."""
         self._clock = clock
         self._deadline_s = deadline_s
+        self._since_s = since_s
         self._cancels: list[Callable[[], object]] = []
 
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what `work` returns; the deadline counts from here. Never raises CancelledError of its own task."""
+        """Return what `work` returns; never raises CancelledError of its own task."""
+        timer = None
+        if self._deadline_s is not None:
+            passed_s = 0.0 if self._since_s is None else self._clock.monotonic_s() - self._since_s
+            if passed_s < self._deadline_s:
+                timer = asyncio.create_task(self._expire(self._deadline_s, self._deadline_s - passed_s))
+            else:
+                # Before the work begins, so that it sends nothing.
+                self._stop_at_deadline(self._deadline_s)
         task = asyncio.create_task(work)
-        timer = None if self._deadline_s is None else asyncio.create_task(self._expire(self._deadline_s))
         current = asyncio.current_task()
         try:
             while not task.done():
@@ -61,8 +70,11 @@ class EarlyEnd:
             self.stop.abandons_cleanup = True
         self._stop(StopCause.INTERRUPTED)
 
-    async def _expire(self, deadline_s: float) -> None:
-        await self._clock.sleep(deadline_s)
+    async def _expire(self, deadline_s: float, left_s: float) -> None:
+        await self._clock.sleep(left_s)
+        self._stop_at_deadline(deadline_s)
+
+    def _stop_at_deadline(self, deadline_s: float) -> None:
         self._stop(StopCause.DEADLINE, f"{deadline_s:g} s")
 
     def _stop(self, cause: StopCause, detail: str = "") -> None:

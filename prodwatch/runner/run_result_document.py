@@ -120,7 +120,7 @@ def assemble(
 def _unknown_release(environment: Environment) -> Blocking | None:
     """Return why it is unknown which release was measured; None when its functions have names."""
     for each in environment.unfilled_of("function", "release"):
-        return Blocking(kind="run", id=each.kind, status=Status.ERROR, message=each.sentence)
+        return Blocking(kind="run", id=each.kind, status=each.status, message=each.sentence)
     return None
 
 

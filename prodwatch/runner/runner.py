@@ -113,13 +113,16 @@ class Runner:
         """The means all rounds share, and when their inputs were created (monotonic seconds)."""
         self._session_stack = AsyncExitStack()
 
-    async def run(self, selected: Sequence[CheckDefinition], options: RunOptions) -> RunResult:
+    async def run(
+        self, selected: Sequence[CheckDefinition], options: RunOptions, *, since_s: float | None = None
+    ) -> RunResult:
         """Run the selected checks once and return all results.
 
+        The deadline counts from `since_s` (monotonic seconds), the begin of the preparation; None: from this call.
         Cancelling the task once ends the run early: checks that had started are cleaned up and the result is returned,
         with verdict `aborted`. Cancelling it again ends the cleanups, too; the journal keeps the leftovers.
         """
-        end = EarlyEnd(self._clock, options.deadline_s)
+        end = EarlyEnd(self._clock, options.deadline_s, since_s=since_s)
         return await end.guard(self._run(selected, options, end))
 
     async def _run(self, selected: Sequence[CheckDefinition], options: RunOptions, end: EarlyEnd) -> RunResult:

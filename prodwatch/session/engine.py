@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -83,12 +83,14 @@ async def open_engine(
     demo: DemoTarget | None = None,
     clock: Clock | None = None,
     redactor: Redactor | None = None,
+    reading: Callable[[Callable[[Reason], None]], AbstractContextManager[None]] = lambda _abandon: nullcontext(),
 ) -> AsyncIterator[Engine]:
     """Assemble an engine for the project's environment and close it afterwards, including the embedded AWS.
 
-    The watched tables of the environment are filled, which reads the stacks they refer to. `demo` overrides the
-    file's `[demo]` table; the secrets that are read are added to `redactor`. Raises ProdwatchError when a part cannot
-    be started.
+    The watched tables of the environment are filled, which reads the stacks they refer to, in the context that
+    `reading` returns; the function passed to it ends that reading, and the tables stay unfilled for the given reason.
+    `demo` overrides the file's `[demo]` table; the secrets that are read are added to `redactor`. Raises ProdwatchError
+    when a part cannot be started.
     """
     from prodwatch.aws.lazy_aws_calls import LazyAws
     from prodwatch.probes.http_pool import Pool
@@ -106,7 +108,8 @@ async def open_engine(
         aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))
         inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None, clock=clock)
         stack.push_async_callback(inputs.close)
-        environment = await fill_watched(environment, inputs, clock)
+        with reading(inputs.abandon):
+            environment = await fill_watched(environment, inputs, clock)
         pool = await stack.enter_async_context(Pool())
         lag = LoopLag(clock)
         lag.start()
@@ -147,18 +150,6 @@ async def open_engine(
             runner_for=runner_for,
         )
         await runner.close()
-
-
-async def _filled(environment: Environment, aws: LazyAws, redactor: Redactor, clock: Clock) -> Environment:
-    """Fill the watched tables; those that cannot be filled are listed in the environment."""
-    from prodwatch.runner.values.remote_inputs import run_inputs
-    from prodwatch.runner.values.watched_targets import fill_watched
-
-    inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None, clock=clock)
-    try:
-        return await fill_watched(environment, inputs, clock)
-    finally:
-        await inputs.close()
 
 
 async def _with_demo(environment: Environment, override: DemoTarget | None, stack: AsyncExitStack) -> Environment:

@@ -226,3 +226,25 @@ async def test_N10_the_deadline_bounds_the_wait_for_a_release_that_no_check_need
     result = await bench.run(plain("a", expect=["n == 1"]), deadline_s=1.0)
     assert bench.clock.monotonic_s() == 1.0
     assert [each.status for each in result.checks] == ["pass"]
+
+
+async def test_N10_the_deadline_counts_the_time_before_the_run(bench: Bench) -> None:
+    begun = hangs(bench, "looking")
+    check = plain("a", type="looking", expect=["n == 1"], timeout_s=50.0)
+    await bench.clock.advance(3.0)
+    bench.clock._auto = True
+    result = await bench.runner([check]).run([check], RunOptions(deadline_s=5.0), since_s=0.0)
+    assert begun.is_set()
+    assert bench.clock.monotonic_s() == 5.0
+    assert (result.checks[0].status, result.checks[0].reason_code) == ("inconclusive", "deadline")
+
+
+async def test_N10_a_deadline_that_has_passed_before_the_run_sends_nothing(bench: Bench) -> None:
+    probe = bench.script("looking", {"n": 1})
+    check = plain("a", type="looking", expect=["n == 1"])
+    await bench.clock.advance(5.0)
+    result = await bench.runner([check]).run([check], RunOptions(deadline_s=5.0), since_s=0.0)
+    assert probe.requests == []
+    assert (result.checks[0].status, result.checks[0].reason_code) == ("inconclusive", "deadline")
+    assert "deadline of 5 s" in (result.checks[0].message or "")
+    assert result.verdict.exit_code == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
+from prodwatch.judge.signals import unfilled_signals
 from prodwatch.model.environment import Environment, StackReference
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.spec import Key
-from prodwatch.model.status import Reason
+from prodwatch.model.status import Reason, Status
 from prodwatch.runner.values.read_releases import ReleaseReading
 from prodwatch.runner.values.remote_inputs import ReleaseReader, RemoteInputs
 from prodwatch.runner.values.watched_targets import fill_watched
@@ -121,6 +123,38 @@ async def test_A1_every_text_is_filled(section: Section, key: Key, reference: st
     assert "${" not in written(filled)
     assert "555" in written(filled) + filled.release.match
     assert filled.unfilled == ()
+
+
+@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.INTERRUPTED])
+async def test_N10_a_reading_of_stacks_that_never_ends_can_be_ended(reason: Reason, tmp_path: Path) -> None:
+    tables = '[[function]]\nname = "${stack.shop.X}"\n[[alarm]]\nprefix = "${stack.shop.X}"\n'
+    environment = loaded(tmp_path, tables)
+    asked = asyncio.Event()
+
+    async def read_stack(_stack: StackReference) -> Mapping[str, str]:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    remote = RemoteInputs(
+        environment,
+        aws=ScriptedAws(),
+        env={},
+        redactor=Redactor(),
+        read_stack=read_stack,
+        read_resources=nothing,
+        read_secret=nothing,
+        read_release=nothing,
+    )
+    filling = asyncio.create_task(fill_watched(environment, remote, FakeClock()))
+    await asked.wait()
+    remote.abandon(reason)
+    filled = await filling
+    assert [(each.kind, each.reason, each.status) for each in filled.unfilled] == [
+        ("function", reason, Status.INCONCLUSIVE),
+        ("alarm", reason, Status.INCONCLUSIVE),
+    ]
+    assert {each.status for each in unfilled_signals(filled)} == {Status.INCONCLUSIVE}
 
 
 UNREADABLE = [

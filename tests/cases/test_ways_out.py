@@ -128,6 +128,16 @@ def before_the_first_check(project: CaseProject, web: RawWeb, *arguments: str) -
 
 
 @contextmanager
+def reading_stacks(project: CaseProject, web: RawWeb, *arguments: str) -> Iterator[Run]:
+    wait, release = held(web, "/")
+    project.write("checks/c.toml", QUICK)
+    project.configure('[stacks]\nshop = "shop"\n[[function]]\nname = "${stack.shop.Fn}"')
+    with started(project, *arguments, environ={"AWS_ENDPOINT_URL": web.url}) as process:
+        wait()
+        yield Run(process, release)
+
+
+@contextmanager
 def request_in_flight(project: CaseProject, web: RawWeb, *arguments: str) -> Iterator[Run]:
     wait, release = held(web, "/look")
     project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
@@ -166,6 +176,7 @@ def writing_results(project: CaseProject, _web: RawWeb, *arguments: str) -> Iter
 
 
 PHASES = {
+    "reading stacks of watched tables": reading_stacks,
     "before the first check": before_the_first_check,
     "request in flight": request_in_flight,
     "between steps": between_steps,
@@ -240,6 +251,10 @@ def assert_ends(row: Row, project: CaseProject, web: RawWeb, *arguments: str) ->
     assert (document["verdict"]["status"] == "aborted") == interrupted
     if row.phase in {"request in flight", "between steps", "cleanup"}:
         assert "DELETE /gone" in web.seen
+    if row.phase == "reading stacks of watched tables":
+        # The reading was cut off; it neither failed nor ended by its own time limit, and nothing was sent after it.
+        assert "stack shop was not read before the run ended" in json.dumps(document["notices"])
+        assert set(web.seen) == {"POST /"}
     if row.journal == "kept":
         assert "prodwatch cleanup" in json.dumps(document["notices"])
 

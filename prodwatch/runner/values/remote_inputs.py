@@ -148,6 +148,12 @@ class RemoteInputs:
             if key[0] in scopes or isinstance(value, Unavailable):
                 del self._values[key]
 
+    def abandon(self, reason: Reason) -> None:
+        """Cancel pending fetches; their values are unavailable for this reason."""
+        for key, task in self._tasks.items():
+            task.cancel()
+            self._values[key] = _unread(f"{_target(key)} was not read before the run ended", reason)
+
     async def close(self) -> None:
         """Cancel pending fetches."""
         pending = list(self._tasks.values())
@@ -175,7 +181,7 @@ class RemoteInputs:
 
     async def _fetch(self, key: tuple[str, str]) -> None:
         scope, name = key
-        target = f"{scope} {name}".strip()
+        target = _target(key)
         try:
             value = await self._read(scope, name)
             self._values[key] = value if value is not None else _unread(f"{target} has no value")
@@ -295,6 +301,10 @@ def run_inputs(
         read_secret=Secrets(aws, env).value,
         read_release=lambda: read_releases(environment, aws, override, clock),
     )
+
+
+def _target(key: tuple[str, str]) -> str:
+    return " ".join(key).strip()
 
 
 def _unread(message: str, reason: Reason = Reason.UNRESOLVED) -> Unavailable:
