@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prodwatch.assertions.path import Path
 from prodwatch.assertions.patterns import LOOKS_AHEAD
 from prodwatch.assertions.syntax import Assertion
 from prodwatch.assertions.value_equality_and_order import MISSING, kind
@@ -31,6 +32,8 @@ _ONCE_TRUE = frozenset({"exists", "contains", "includes", "matches in order"})
 """Operators that stay true when data is added."""
 _ONCE_FALSE = frozenset({"absent", "not contains"})
 """Operators that stay false when data is added."""
+_SETTLED = frozenset({"string", "boolean", "time"})
+"""Kinds of a value that is read whole; a number may be a total, and a list or an object may grow."""
 
 
 def survives_more_data(assertion: Assertion, actual: Any, expected: Any, *, ok: bool) -> bool:
@@ -46,6 +49,20 @@ def survives_more_data(assertion: Assertion, actual: Any, expected: Any, *, ok: 
     if assertion.operator in _ONCE_TRUE | _ONCE_FALSE:
         return ok is (assertion.operator in _ONCE_TRUE) and _only_selects(assertion.path.tree)
     return _value_survives(assertion, actual, expected, ok=ok)
+
+
+def value_survives_more_data(path: Path, value: Any, *, part: bool) -> bool:
+    """Return whether the `value` that a path reads from part of the data is the one that it reads from all of it.
+
+    With `part`, a pattern takes a part of the value: the beginning of a text is enough for it.
+    """
+    if path.fields and path.fields <= OF_THE_REQUEST:
+        return True
+    if path.fields & CUT_TEXTS:
+        return part and path.tree["type"] == "field"
+    if path.fields & OF_THE_READING:
+        return False
+    return _only_reads(path.tree) and kind(value) in _SETTLED
 
 
 def _prefix_survives(assertion: Assertion, *, ok: bool) -> bool:

@@ -11,14 +11,14 @@ import pytest
 from prodwatch.assertions import evaluate, parse
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import ConfigurationError
-from prodwatch.model.check import Poll
+from prodwatch.model.check import Capture, Poll, Repeat
 from prodwatch.model.environment import ReleaseTarget
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.base import Observation
+from prodwatch.probes.base import Failure, Observation
 from prodwatch.settings import load_project
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import START
-from prodwatch.testing.definitions import environment, plain
+from prodwatch.testing.definitions import environment, flow, plain, step
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
 
@@ -208,6 +208,89 @@ async def test_A14_every_key_leaves_an_incomplete_reading_undecided(key: str, be
     keys: dict[str, Any] = {} if key in {"until", "stop_when"} else {key: list(claim)}
     found = await bench.one(plain(poll=poll, **({"expect": ["ok == true"]} | keys)))
     assert found.status in ({Status.DEGRADED} if key == "warn" else {Status.INCONCLUSIVE})
+
+
+PARTS = {
+    "count": (3, Status.INCONCLUSIVE),
+    "length(lines)": (2, Status.INCONCLUSIVE),
+    "lines": ([{"id": "a"}, {"id": "b"}], Status.INCONCLUSIVE),
+    "lines[-1].id": ("b", Status.INCONCLUSIVE),
+    "reverse(lines)[0].id": ("b", Status.INCONCLUSIVE),
+    "complete": (False, Status.INCONCLUSIVE),
+    "body": ("par", Status.INCONCLUSIVE),
+    "lines[0].id": ("a", Status.PASS),
+    "status": (200, Status.PASS),
+    "headers.etag": ("e", Status.PASS),
+}
+"""Path → the value that it reads from a part, and the status of a step that captures it."""
+
+
+@pytest.mark.parametrize("path", PARTS)
+async def test_A14_a_captured_value_that_more_data_could_change_is_undecided(path: str, bench: Bench) -> None:
+    value, status = PARTS[path]
+    document = {
+        "status": 200,
+        "headers": {"etag": "e"},
+        "count": 3,
+        "complete": False,
+        "body": "par",
+        "lines": [{"id": "a"}, {"id": "b"}],
+    }
+    bench.script("scripted", Observation(document=document, complete=False))
+    bench.script("later", Observation(document={"same": value}))
+    later = step("later", "later", expect=["same == ${captured.seen}"])
+    found = await bench.one(flow("f", step("read", "scripted", capture={"seen": Capture(path=path)}), later))
+    assert found.status is status
+    assert found.steps[0].status is status
+    if status is Status.INCONCLUSIVE:
+        assert found.steps[0].reason_code is Reason.NO_DATA
+        assert found.steps[0].message == (
+            "nothing certain to capture as seen: the source could not be read to its end, "
+            "and the unread part could still change the value"
+        )
+    bench.script("scripted", Observation(document=document))
+    whole = await bench.one(flow("g", step("read", "scripted", capture={"seen": Capture(path=path)}), later))
+    assert whole.status is Status.PASS
+
+
+@pytest.mark.parametrize("keys", [{"capture": {"seen": Capture(path="count")}}, {"repeat": True}])
+async def test_A14_what_kept_the_rest_unread_is_the_reason(keys: dict[str, Any], bench: Bench) -> None:
+    denied = Failure(status=Status.ERROR, reason=Reason.ACCESS_DENIED, message="one log group cannot be read")
+    bench.script("first", Observation(document={"ok": True}))
+    bench.script("scripted", Observation(document={"count": 0}, complete=False, unread=denied))
+    if "repeat" in keys:
+        keys = {"repeat": Repeat(when=("count == 0",), after="first")}
+    found = await bench.one(flow("f", step("first", "first"), step("read", "scripted", **keys)))
+    read = found.steps[1]
+    assert (read.status, read.reason_code) == (Status.ERROR, Reason.ACCESS_DENIED)
+    assert read.message is not None
+    assert read.message.startswith("one log group cannot be read; ")
+
+
+async def test_A14_a_cleanup_still_has_the_captured_value_that_more_data_could_change(bench: Bench) -> None:
+    bench.script("scripted", Observation(document={"id": 7}, complete=False))
+    undo = bench.script("undo", Observation(document={}))
+    make = step("make", "scripted", id="${uid}", mutates=True, capture={"made": Capture(path="id")})
+    found = await bench.one(flow("f", make, cleanup=(step("undo", "undo", id="${captured.made}", mutates=True),)))
+    assert found.status is Status.INCONCLUSIVE
+    assert [each.params["id"] for each in undo.requests] == [7]
+
+
+async def test_A14_a_repetition_that_more_data_could_ask_for_is_undecided(bench: Bench) -> None:
+    bench.script("first", Observation(document={"ok": True}))
+    bench.script("scripted", Observation(document={"lines": [], "ok": True}, complete=False))
+    repeat = Repeat(when=("length(lines) == 0",), after="first")
+    again = step("read", "scripted", expect=["ok == true"], repeat=repeat)
+    found = await bench.one(flow("f", step("first", "first", expect=["ok == true"]), again))
+    assert [(each.name, each.status) for each in found.steps] == [
+        ("first", Status.PASS),
+        ("read", Status.INCONCLUSIVE),
+    ]
+    assert found.steps[1].reason_code is Reason.NO_DATA
+    assert found.steps[1].message == (
+        "`repeat.when` is not decidable: the source could not be read to its end: "
+        "the unread part could still make this false"
+    )
 
 
 async def test_A14_waiting_for_a_whole_reading_that_never_comes_is_no_failure(bench: Bench) -> None:

@@ -66,8 +66,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     until: Judgement | None = None
     """None when the step has no `until`; while it is not met, `expect` and `warn` are not judged."""
     stop: Judgement | None = None
-    repeat: bool = False
-    """The step's `repeat.when` holds."""
+    repeat: Judgement | None = None
+    """The step's `repeat.when`; None when the step has none."""
     attestation: Attestation = NOT_ATTESTED
     stall: Stall | None = None
     """The time this machine was stalled meanwhile; None when that was too short to matter."""

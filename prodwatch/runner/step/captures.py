@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from prodwatch.assertions.errors import PathError, UndecidableError
+from prodwatch.assertions.incomplete_data import value_survives_more_data
 from prodwatch.assertions.patterns import LOOKS_AHEAD, first_match
 from prodwatch.assertions.value_equality_and_order import a_kind
 from prodwatch.assertions.value_format import to_json
@@ -29,7 +30,7 @@ class Captures(msgspec.Struct, frozen=True, kw_only=True):
     shown: Mapping[str, Any] = {}
     """As a result may show them."""
     problem: Conclusion | None = None
-    """Why the step cannot be green: a path leads nowhere, or a secret is too short to be masked."""
+    """Why the step cannot be green: a path leads nowhere, a value is uncertain, a secret too short to be masked."""
 
 
 NO_CAPTURES = Captures()
@@ -56,7 +57,7 @@ def read_captures(
     unmaskable: list[str] = []
     for name in step.captures:
         try:
-            value = _value(step, name, document, values=values, now=now, complete=complete)
+            value, certain = _value(step, name, document, values=values, now=now, complete=complete)
             shown[name] = to_json(value)
         except UndecidableError as uncertain:
             undecided.append(f"nothing certain to capture as {name}: {uncertain}")
@@ -64,6 +65,12 @@ def read_captures(
         except PathError as absent:
             missing.append(f"nothing to capture as {name}: {absent}")
             continue
+        if not certain:
+            # A cleanup still gets the value: it may be all that names what the step left.
+            undecided.append(
+                f"nothing certain to capture as {name}: the source could not be read to its end, "
+                "and the unread part could still change the value"
+            )
         raw[name] = value
         secret = step.definition.capture[name].secret
         if secret or all_secret:
@@ -74,17 +81,25 @@ def read_captures(
                     f"the secret captured as {name} has under {MIN_LENGTH} characters and could not be masked"
                 )
             shown[name] = MASK
-    problem = None
+    return Captures(
+        raw=raw,
+        shown={name: output.value(value) for name, value in shown.items()},
+        problem=_problem(unmaskable, undecided, missing, complete=complete),
+    )
+
+
+def _problem(
+    unmaskable: Sequence[str], undecided: Sequence[str], missing: Sequence[str], *, complete: bool
+) -> Conclusion | None:
+    """Return why the step cannot be green, from the sentences of each kind of problem; None without one."""
     if unmaskable:
-        problem = Conclusion(Status.ERROR, Reason.INVALID, unmaskable[0])
-    elif undecided:
-        problem = Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, undecided[0])
-    elif missing and not complete:
+        return Conclusion(Status.ERROR, Reason.INVALID, unmaskable[0])
+    if undecided:
+        return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, undecided[0])
+    if missing and not complete:
         message = f"{missing[0]}; the source could not be read to its end, and the rest may have it"
-        problem = Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, message)
-    elif missing:
-        problem = Conclusion(Status.FAIL, Reason.ASSERTION, missing[0])
-    return Captures(raw=raw, shown={name: output.value(value) for name, value in shown.items()}, problem=problem)
+        return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, message)
+    return Conclusion(Status.FAIL, Reason.ASSERTION, missing[0]) if missing else None
 
 
 def _value(
@@ -95,8 +110,11 @@ def _value(
     values: Mapping[str, Any],
     now: datetime,
     complete: bool,
-) -> Any:
-    """Return what one capture takes; PathError when there is nothing, UndecidableError when it is not certain."""
+) -> tuple[Any, bool]:
+    """Return what one capture takes, and whether more data cannot change it.
+
+    PathError when there is nothing, UndecidableError when it is not certain which value or part it takes.
+    """
     path, pattern = step.captures[name], step.capture_patterns.get(name)
     holes = [values[hole] for hole in path.holes]
     if (why := path.undecidable(document, holes=holes, now=now)) is not None:
@@ -104,7 +122,10 @@ def _value(
     if not path.has_value(document, holes=holes, now=now):
         raise PathError(path.explain(document, holes=holes, now=now))
     value = path.read(document, holes=holes, now=now)
-    return value if pattern is None else _part(value, pattern, path.render(holes), values, complete=complete)
+    certain = complete or value_survives_more_data(path, value, part=pattern is not None)
+    if pattern is not None:
+        value = _part(value, pattern, path.render(holes), values, complete=complete)
+    return value, certain
 
 
 def _part(text: Any, pattern: Template, shown: str, values: Mapping[str, Any], *, complete: bool) -> str:

@@ -11,7 +11,7 @@ from prodwatch.probes.base import Failure
 from prodwatch.runner.bounds.loop_lag import Stall
 from prodwatch.runner.step.attempts import Attempt, Ending, Outcome
 from prodwatch.runner.step.attestation import Attestation
-from prodwatch.runner.step.expectations import Judgement
+from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def conclude(outcome: Outcome, limit: str) -> Conclusion:
     else:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
         conclusion = _never_held(outcome, unmet)
-    return _with_attestation(_with_aside(_with_unread(conclusion, last.unread), last.aside), last.attestation)
+    return _with_attestation(_with_aside(with_unread(conclusion, last.unread), last.aside), last.attestation)
 
 
 def stalled(stall: Stall, found: str) -> Conclusion:
@@ -96,7 +96,13 @@ def conclude_judged(expect: Judgement, warn: Judgement) -> Conclusion:
     return PASSED
 
 
-def _with_unread(conclusion: Conclusion, unread: Failure | None) -> Conclusion:
+def undecided_repeat(repeat: Judgement) -> Conclusion:
+    """Return the conclusion of a step of which it is not certain whether it has to be repeated."""
+    judged = conclude_judged(repeat, NOT_JUDGED)
+    return replace(judged, message=f"`repeat.when` is not decidable: {judged.message}")
+
+
+def with_unread(conclusion: Conclusion, unread: Failure | None) -> Conclusion:
     """Give an undecided conclusion the reason for which the source was not read to its end."""
     if unread is None or conclusion.status is not Status.INCONCLUSIVE:
         return conclusion

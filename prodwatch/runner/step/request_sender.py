@@ -180,7 +180,7 @@ class RequestSender:
             warn=judge(step.warn, document, context) if awaited and step.warn else NOT_JUDGED,
             until=until,
             stop=judge_any(step.stop_when, document, context) if step.stop_when else None,
-            repeat=bool(step.repeat_when) and judge(step.repeat_when, document, context).ok is True,
+            repeat=judge(step.repeat_when, document, context) if step.repeat_when else None,
             attestation=attestation,
             stall=attempt.stall,
             started_at=attempt.started_at,

@@ -21,7 +21,7 @@ from prodwatch.runner.step.attempts import Attempts, Ending, Outcome
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
 from prodwatch.runner.step.captures import NO_CAPTURES, read_captures
 from prodwatch.runner.step.compiled import CompiledStep
-from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude, stalled
+from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude, stalled, undecided_repeat, with_unread
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.expectations import Expectation, Judgement
 from prodwatch.runner.step.facts import with_facts
@@ -303,7 +303,10 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
     if outcome.ending is Ending.OUT_OF_TIME:
         conclusion = _unless_stalled(execution, conclusion)
     if captures.problem is not None and conclusion.status in GREEN:
-        conclusion = captures.problem
+        conclusion = with_unread(captures.problem, observation.unread)
+    repeat = None if last is None else last.repeat
+    if repeat is not None and repeat.ok is None and conclusion.status in GREEN:
+        conclusion = with_unread(undecided_repeat(repeat), observation.unread)
     for notice in observation.notices:
         execution.context.notice("probe", output.text(f"{execution.compiled.definition.id}: {notice}"))
     redactor = StepRedactor(
@@ -331,7 +334,7 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
         result,
         document=observation.document if judged else None,
         captured=captures.raw,
-        repeat=last is not None and last.repeat,
+        repeat=repeat is not None and repeat.ok is True,
     )
 
 
