@@ -18,6 +18,7 @@ from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.store import DEFAULT_LIMITS, TRIAGE_LIMITS, Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import Preferences
+from prodwatch.views.events_in_window import changes
 from prodwatch.views.time_window import Window
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -60,6 +61,10 @@ TRIAGE = frozenset({"triage"})
 """Pictures of the last half hour, taken after the bad release was rolled back."""
 
 SETTLE_S = 45.0
+READING_S = 240.0
+"""Longest wait for a window to be read to its end."""
+CALM_S = 15.0
+"""Longest wait for the header's note of a slow machine to go: opening an app holds up the loop that is measured."""
 
 
 async def render(wanted: set[str]) -> None:
@@ -81,11 +86,23 @@ async def take(names: list[str], *, is_triage: bool) -> None:
     await session.start()
     try:
         await asyncio.sleep(SETTLE_S)
+        if window is not None:
+            shown = window
+            await until(lambda: not changes(store, shown, clock.now()).reading, READING_S)
         for name in names:
             size, theme, keys = SCENES[name]
             await picture(name, size, theme, keys, store, session, project.environment.title, window)
     finally:
         await session.stop()
+
+
+async def until(reached: Callable[[], bool], within_s: float) -> None:
+    """Return once a state is reached, at the latest after `within_s` seconds."""
+    for _ in range(round(within_s * 4)):
+        if reached():
+            return
+        await asyncio.sleep(0.25)
+    print(f"not reached within {within_s:g} s: the picture shows it", file=sys.stderr)
 
 
 async def picture(
@@ -118,6 +135,8 @@ async def picture(
         for key in keys:
             await pilot.press(key)
             await pilot.pause(1.5)
+        await pilot.pause(0.5)
+        await until(lambda: store.slow_ms is None, CALM_S)
         await pilot.pause(0.5)
         svg = app.export_screenshot(title=f"prodwatch · {title}")
     PICTURES.mkdir(exist_ok=True)
