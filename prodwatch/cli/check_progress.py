@@ -85,7 +85,7 @@ class CheckProgress:
         red = sum(status in _RED for status in self._done)
         parts: list[tuple[str, str | None]] = [(f"{counted} ", BOLD)]
         if not self._verbose:
-            # The newest ones, where there is no room for all.
+            # Where the line is too short for all, the newest are shown.
             parts += [_DOTS[status] for status in self._done[-(stderr.columns() // 2) :]]
         parts.append((f"  {red} not green" if red else "", RED))
         parts.append((f"  {next(iter(self._running), '')}", DIM))

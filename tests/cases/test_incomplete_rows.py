@@ -225,6 +225,18 @@ PARTS = {
 """Path → the value that it reads from a part, and the status of a step that captures it."""
 
 
+@pytest.mark.parametrize(("path", "status"), [("count", Status.INCONCLUSIVE), ("status", Status.PASS)])
+async def test_A14_a_captured_value_of_a_doubtful_selection_is_undecided(
+    path: str, status: Status, bench: Bench
+) -> None:
+    doubt = "3 lines carry no version, so the filter says nothing about them"
+    bench.script("scripted", Observation(document={"status": 200, "count": 0}, doubt=doubt))
+    found = await bench.one(flow("f", step("read", "scripted", capture={"seen": Capture(path=path)})))
+    assert found.status is status
+    if status is Status.INCONCLUSIVE:
+        assert found.steps[0].message == f"nothing certain to capture as seen: {doubt}"
+
+
 @pytest.mark.parametrize("path", PARTS)
 async def test_A14_a_captured_value_that_more_data_could_change_is_undecided(path: str, bench: Bench) -> None:
     value, status = PARTS[path]

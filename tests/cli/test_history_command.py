@@ -108,7 +108,7 @@ def test_two_files_need_no_project(shop: CommandLine) -> None:
     ("arguments", "sentence"),
     [
         (("latest", "latest"), 'the history has no run "latest"; prodwatch history lists them'),
-        (("gone.json", "gone.json"), "gone.json: there is no such file"),
+        (("gone.json", "gone.json"), "gone.json: the file does not exist"),
         (("config/shop.toml", "latest"), "config/shop.toml: not a result that --json wrote"),
         (("nonsense", "latest"), 'the history has no run "nonsense"'),
     ],

@@ -215,7 +215,7 @@ async def test_a_database_that_does_not_exist_is_not_created(
     seen = await send("sql", url=form.format(missing), statement="select 1", mutates=mutates)
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
-    assert f"there is no SQLite database at {missing}" in seen.failure.message
+    assert f"the SQLite database {missing} does not exist" in seen.failure.message
     assert not await asyncio.to_thread(missing.exists)
 
 

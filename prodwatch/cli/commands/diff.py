@@ -57,7 +57,7 @@ def _entries(common: Common, names: tuple[str, ...]) -> Iterator[RunEntry]:
             yield _read(Path(name))
             continue
         if "/" in name or name.endswith(".json"):
-            raise ConfigurationError(f"{name}: there is no such file")
+            raise ConfigurationError(f"{name}: the file does not exist")
         if history is None:
             _, history = project_history(common)
         run_id = find_run(history, name)

@@ -176,7 +176,7 @@ def _existing_file(url: URL, *, mutates: bool) -> URL:
         database = f"file:{quote(str(Path(database).absolute()))}"
     path = Path(unquote(urlsplit(database).path))
     if not path.is_file():
-        raise UnusableError(f"there is no SQLite database at {path}; a check does not create one")
+        raise UnusableError(f"the SQLite database {path} does not exist; a check does not create one")
     return url.set(database=database, query={**url.query, "uri": "true", "mode": "rw" if mutates else "ro"})
 
 

@@ -34,6 +34,7 @@ class Captures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_CAPTURES = Captures()
+_UNREAD = "the source could not be read to its end, and the unread part could still change the value"
 
 
 def read_captures(
@@ -45,10 +46,12 @@ def read_captures(
     now: datetime,
     all_secret: bool,
     complete: bool,
+    doubt: str | None,
 ) -> Captures:
     """Read every capture of `step` from `document`; `output` learns secrets before anything is shown.
 
-    `values` holds the values of `${…}` by their text. Without `complete`, what is missing may be in the unread part.
+    `values` holds the values of `${…}` by their text. Without `complete`, what is missing may be in the unread part;
+    `doubt` is why the selection of the document's content proves nothing.
     """
     raw: dict[str, Any] = {}
     shown: dict[str, Any] = {}
@@ -57,7 +60,7 @@ def read_captures(
     unmaskable: list[str] = []
     for name in step.captures:
         try:
-            value, certain = _value(step, name, document, values=values, now=now, complete=complete)
+            value, certain = _value(step, name, document, values=values, now=now, complete=complete, doubt=doubt)
             shown[name] = to_json(value)
         except UndecidableError as uncertain:
             undecided.append(f"nothing certain to capture as {name}: {uncertain}")
@@ -67,10 +70,7 @@ def read_captures(
             continue
         if not certain:
             # A cleanup still gets the value: it may be all that names what the step left.
-            undecided.append(
-                f"nothing certain to capture as {name}: the source could not be read to its end, "
-                "and the unread part could still change the value"
-            )
+            undecided.append(f"nothing certain to capture as {name}: {_UNREAD if doubt is None else doubt}")
         raw[name] = value
         secret = step.definition.capture[name].secret
         if secret or all_secret:
@@ -110,8 +110,9 @@ def _value(
     values: Mapping[str, Any],
     now: datetime,
     complete: bool,
+    doubt: str | None,
 ) -> tuple[Any, bool]:
-    """Return what one capture takes, and whether more data cannot change it.
+    """Return what one capture takes, and whether neither more data nor the doubt about the document can change it.
 
     PathError when there is nothing, UndecidableError when it is not certain which value or part it takes.
     """
@@ -122,7 +123,7 @@ def _value(
     if not path.has_value(document, holes=holes, now=now):
         raise PathError(path.explain(document, holes=holes, now=now))
     value = path.read(document, holes=holes, now=now)
-    certain = complete or value_survives_more_data(path, value, part=pattern is not None)
+    certain = (complete and doubt is None) or value_survives_more_data(path, value, part=pattern is not None)
     if pattern is not None:
         value = _part(value, pattern, path.render(holes), values, complete=complete)
     return value, certain

@@ -298,6 +298,7 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
             now=last.started_at,
             all_secret=secret,
             complete=observation.complete,
+            doubt=observation.doubt,
         )
     conclusion = PASSED if _is_gone(step, outcome) else conclude(outcome, execution.limit)
     if outcome.ending is Ending.OUT_OF_TIME:

@@ -20,7 +20,7 @@ def past_states(
 ) -> tuple[tuple[datetime, ReleaseState], ...]:
     """Return the state of one function's release at `start`, then each later one until `end`, with its time.
 
-    `deployments` are those of one function and alias, newest first; without one that had begun there is no state.
+    `deployments` are those of one function and alias, newest first; the result is empty when none of them had begun.
     """
     states: list[tuple[datetime, ReleaseState]] = []
     for at in (start, *sorted({each for each in _changes(deployments) if start < each <= end})):
