@@ -21,7 +21,7 @@ from prodwatch.report.run_report import (
     url_of_signal,
     url_of_trace,
 )
-from prodwatch.report.status_mapping import GLYPHS, VERDICTS, failures_first, headline
+from prodwatch.report.status_mapping import GLYPHS, VERDICTS, counted_outcomes, failures_first, headline
 from prodwatch.store.check_history import CheckTrack
 from prodwatch.text.sanitize import sanitize
 from prodwatch.text.units import format_ms
@@ -126,19 +126,7 @@ def _numbers(report: RunReport) -> list[str]:
     ]
     if result.coverage is not None and result.coverage.routes:
         lines.append(f"- {_text(result.coverage.message)}")
-    summary = result.summary
-    counts = [
-        f"{count} {word}"
-        for count, word in (
-            (summary.passed, "passed"),
-            (summary.degraded, "degraded"),
-            (summary.fail, "failed"),
-            (summary.error, "not measured"),
-            (summary.inconclusive, "unsure"),
-            (summary.skipped, "skipped"),
-        )
-        if count
-    ]
+    counts = counted_outcomes(result.summary)
     lines.append(f"- checks: {', '.join(counts) or 'none finished'}")
     return lines
 

@@ -28,7 +28,7 @@ from prodwatch.report.run_report import (
     url_of_signal,
     url_of_trace,
 )
-from prodwatch.report.status_mapping import GLYPHS, VERDICTS, failures_first, signal_value
+from prodwatch.report.status_mapping import GLYPHS, VERDICTS, counted_outcomes, failures_first, signal_value
 from prodwatch.store.check_history import CheckTrack
 from prodwatch.text.sanitize import encode_report
 from prodwatch.text.units import format_age, format_ms
@@ -338,20 +338,9 @@ def _facts(report: RunReport) -> list[tuple[str, str]]:
     """Return names and values of the page's head."""
     result = report.result
     environment, release, run = result.environment, result.release, result.run
-    summary = result.summary
-    counts = [
-        f"{count} {word}"
-        for count, word in (
-            (summary.passed, "passed"),
-            (summary.degraded, "degraded"),
-            (summary.fail, "failed"),
-            (summary.error, "not measured"),
-            (summary.inconclusive, "unsure"),
-            (summary.skipped, "skipped"),
-            (summary.flaky, "flaky"),
-        )
-        if count
-    ]
+    counts = counted_outcomes(result.summary)
+    if result.summary.flaky:
+        counts.append(f"{result.summary.flaky} flaky")
     found = [("Environment", " · ".join(filter(None, (environment.name, environment.account, environment.region))))]
     if release is not None and release.version is not None:
         change = f" ({release.change})" if release.change else ""

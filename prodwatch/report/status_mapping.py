@@ -8,7 +8,15 @@ from typing import Literal, TypeVar
 import msgspec
 
 from prodwatch.model.comparison import ComparisonResult, SignatureResult
-from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult, VerdictStatus
+from prodwatch.model.result import (
+    AssertionResult,
+    CheckResult,
+    RunResult,
+    SignalResult,
+    StepResult,
+    Summary,
+    VerdictStatus,
+)
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.text.sanitize import sanitize_line
 from prodwatch.views.status_style import STATES
@@ -201,3 +209,16 @@ def text(value: object, *, limit: int = 400) -> str:
     """Return a JSON value as one short text."""
     shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return shown if len(shown) <= limit else f"{shown[:limit]}… (+{len(shown) - limit} characters)"
+
+
+def counted_outcomes(summary: Summary) -> list[str]:
+    """Return how many checks ended in each way, as `3 passed`; ways without a check are left out."""
+    counts = (
+        (summary.passed, "passed"),
+        (summary.degraded, "degraded"),
+        (summary.fail, "failed"),
+        (summary.error, "not measured"),
+        (summary.inconclusive, "unsure"),
+        (summary.skipped, "skipped"),
+    )
+    return [f"{count} {word}" for count, word in counts if count]
